@@ -1,0 +1,1 @@
+//! Sticky assignment of entities to variants.

@@ -1,0 +1,1 @@
+//! Criteria over facts: what passes, what does not, and how far away it is.

@@ -1,0 +1,1 @@
+//! Facts: the closed list of names, and one measurement.

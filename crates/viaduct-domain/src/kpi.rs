@@ -1,0 +1,1 @@
+//! KPIs: definition and points.

@@ -1,0 +1,1 @@
+//! The project file: text in, checked specification out.

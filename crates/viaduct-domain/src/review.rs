@@ -1,0 +1,1 @@
+//! A review of one evaluation, and the only way a gate opens.

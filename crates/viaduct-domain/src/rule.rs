@@ -1,0 +1,1 @@
+//! The rule that turns an output into an action.

@@ -1,0 +1,1 @@
+//! Stage and state of a project.

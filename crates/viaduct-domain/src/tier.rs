@@ -1,0 +1,1 @@
+//! Tier: exposure x purpose.
