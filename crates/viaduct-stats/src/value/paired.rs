@@ -1,0 +1,109 @@
+//! Paired comparison: two answers on the same cases, as in shadow mode.
+
+use crate::{
+    dist::{normal, student},
+    estimate::{Estimate, Method},
+    insufficient::{Insufficient, Reason, require_finite, require_level, require_rows},
+    moments::{Moments, PairMoments},
+};
+
+/// Student's t on the mean of paired differences, n - 1 degrees of freedom, interval at `level`.
+///
+/// `mean_control` of the answer is 0 and `mean_treated` the mean difference, because only the
+/// differences are known; [`paired_samples`] fills both. The one-sided lower bound is
+/// [`crate::one_sided_lower`].
+///
+/// # Errors
+/// Fewer than two pairs, or differences that do not vary.
+pub fn paired(differences: &Moments, level: f64) -> Result<Estimate, Insufficient> {
+    require_level(level)?;
+    require_rows("pairs", differences.n, 2)?;
+    let variance = differences.variance()?;
+    let se = (variance / differences.n as f64).sqrt();
+    if se <= f64::EPSILON * differences.mean.abs() {
+        return Err(Reason::NoVariation("the difference").into());
+    }
+    let dof = (differences.n - 1) as f64;
+    let half = student::upper_quantile(0.5 * (1.0 - level), dof) * se;
+    Ok(Estimate {
+        method: Method::PairedT,
+        effect: differences.mean,
+        se,
+        dof: Some(dof),
+        lower: differences.mean - half,
+        upper: differences.mean + half,
+        level,
+        p_value: Some(student::two_sided(differences.mean / se, dof)),
+        n_control: differences.n,
+        n_treated: differences.n,
+        mean_control: 0.0,
+        mean_treated: differences.mean,
+        formula: "paired-t/1".into(),
+        parameters: Default::default(),
+    })
+}
+
+/// As [`paired`], from the moments of both answers: `y` is with the model, `x` without.
+///
+/// # Errors
+/// As [`paired`].
+pub fn paired_samples(pairs: &PairMoments, level: f64) -> Result<Estimate, Insufficient> {
+    let mut estimate = paired(&pairs.differences(), level)?;
+    estimate.mean_control = pairs.x.mean;
+    estimate.mean_treated = pairs.y.mean;
+    Ok(estimate)
+}
+
+/// Largest number of pairs for which Wilcoxon's distribution is counted exactly.
+const WILCOXON_EXACT_MAX: usize = 50;
+
+/// Wilcoxon's signed-rank test, two-sided (scipy's `wilcoxon`, method `auto`, zeros dropped).
+///
+/// Exact up to 50 pairs without zeros and ties; otherwise the normal approximation with the tie
+/// correction and without continuity correction.
+///
+/// # Errors
+/// No pair with a difference, or values that are not finite.
+pub fn wilcoxon(differences: &[f64]) -> Result<f64, Insufficient> {
+    require_finite("differences", differences)?;
+    let mut kept: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
+    require_rows("pairs with a difference", kept.len() as u64, 1)?;
+    kept.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let n = kept.len();
+    let mut positive = 0.0;
+    let mut ties = 0.0;
+    let mut start = 0;
+    while start < n {
+        let mut end = start + 1;
+        while end < n && kept[end].abs() == kept[start].abs() {
+            end += 1;
+        }
+        let rank = 0.5 * (start + 1 + end) as f64;
+        let size = (end - start) as f64;
+        ties += size * size * size - size;
+        positive += rank * kept[start..end].iter().filter(|d| **d > 0.0).count() as f64;
+        start = end;
+    }
+    let count = n as f64;
+    let is_exact = n <= WILCOXON_EXACT_MAX && ties == 0.0 && n == differences.len();
+    if is_exact {
+        // Number of subsets of the ranks 1..=n for each rank sum.
+        let top = n * (n + 1) / 2;
+        let mut ways = vec![0.0_f64; top + 1];
+        ways[0] = 1.0;
+        for rank in 1..=n {
+            for sum in (rank..=top).rev() {
+                ways[sum] += ways[sum - rank];
+            }
+        }
+        let statistic = positive.min(top as f64 - positive) as usize;
+        let tail: f64 = ways[..=statistic].iter().sum();
+        return Ok((2.0 * tail / 2.0_f64.powi(n as i32)).min(1.0));
+    }
+    let mean = count * (count + 1.0) / 4.0;
+    let variance = count * (count + 1.0) * (2.0 * count + 1.0) / 24.0 - ties / 48.0;
+    if variance <= 0.0 {
+        return Err(Reason::NoVariation("the ranks").into());
+    }
+    Ok(normal::two_sided((positive - mean) / variance.sqrt()))
+}
