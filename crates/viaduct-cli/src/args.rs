@@ -1,0 +1,340 @@
+//! What can be said on the command line to a server.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Commands that speak to a server.
+#[derive(Debug, Subcommand)]
+pub enum Remote {
+    /// Create or change a project from its file
+    Apply(ApplyArgs),
+    /// Show what `apply` would change; exits 5 when there is something
+    Diff(FileArgs),
+    /// List things
+    Get(GetArgs),
+    /// Show one thing whole
+    Describe(DescribeArgs),
+    /// Delete a project that has no evidence yet
+    Delete {
+        #[command(subcommand)]
+        what: DeleteWhat,
+    },
+    /// Measure the facts of a project now
+    Collect {
+        /// The project's name
+        project: String,
+    },
+    /// Ask for a gate, sign it, look at it
+    Review {
+        #[command(subcommand)]
+        verb: ReviewVerb,
+    },
+    /// Register the trial of the project file
+    Trial {
+        #[command(subcommand)]
+        verb: TrialVerb,
+    },
+    /// History and baseline of a KPI
+    Kpi {
+        #[command(subcommand)]
+        verb: KpiVerb,
+    },
+    /// Ask for, approve and list waivers
+    Waiver {
+        #[command(subcommand)]
+        verb: WaiverVerb,
+    },
+    /// Rerun a project's training in an empty directory (criterion M2)
+    Reproduce {
+        /// The project's name
+        project: String,
+    },
+    /// End a project that will not go on, with the cause
+    Shelve {
+        /// The project's name
+        project: String,
+        /// One of the fixed causes
+        #[arg(long)]
+        cause: String,
+        /// What happened
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// End a project that has done its work
+    Retire {
+        /// The project's name
+        project: String,
+    },
+    /// Accounts of people
+    User {
+        #[command(subcommand)]
+        verb: UserVerb,
+    },
+    /// API tokens
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
+    /// Teams and systems that call an endpoint
+    Consumer {
+        #[command(subcommand)]
+        verb: ConsumerVerb,
+    },
+    /// The server's clock
+    Clock {
+        #[command(subcommand)]
+        verb: ClockVerb,
+    },
+    /// Print the OpenAPI document of the server
+    Openapi,
+}
+
+/// A project file.
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// The project file; `-` reads standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The project file; `-` reads standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Only show the changes
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// What to list
+    pub what: Listed,
+    /// The project whose things are listed
+    #[arg(short, long)]
+    pub project: Option<String>,
+}
+
+/// Lists that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    Projects,
+    Endpoints,
+    Users,
+    Jobs,
+    Audit,
+    Criteria,
+    Facts,
+    Evaluations,
+    Estimates,
+    Decisions,
+    Trials,
+    Waivers,
+}
+
+/// `describe`.
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// What kind of thing
+    pub what: Described,
+    /// Its name or id
+    pub name: String,
+}
+
+/// Things that can be shown whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Described {
+    Project,
+    Endpoint,
+    Decision,
+    Review,
+    Trial,
+}
+
+/// `delete`.
+#[derive(Debug, Subcommand)]
+pub enum DeleteWhat {
+    /// A project that has no evidence yet
+    Project {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `review`.
+#[derive(Debug, Subcommand)]
+pub enum ReviewVerb {
+    /// Ask for the next gate of a project
+    Request {
+        /// The project's name
+        project: String,
+    },
+    /// Sign a review
+    Sign {
+        /// The review's id
+        review: String,
+        /// The role you sign in, as in `business_owner`
+        #[arg(long)]
+        role: String,
+        /// The risk that remains, in your words
+        #[arg(long)]
+        statement: String,
+    },
+    /// Show a review
+    Show {
+        /// The review's id
+        review: String,
+    },
+    /// Withdraw a review
+    Withdraw {
+        /// The review's id
+        review: String,
+    },
+}
+
+/// `trial`.
+#[derive(Debug, Subcommand)]
+pub enum TrialVerb {
+    /// Register the plan of the project file; it cannot be changed afterwards
+    Register {
+        /// The project's name
+        project: String,
+        /// When it starts, as in 2026-03-02T00:00:00Z; at once without it
+        #[arg(long)]
+        starts_at: Option<String>,
+    },
+    /// Show a trial
+    Show {
+        /// The trial's id
+        trial: String,
+    },
+}
+
+/// `kpi`.
+#[derive(Debug, Subcommand)]
+pub enum KpiVerb {
+    /// Freeze the history as the baseline
+    Freeze {
+        /// The project's name
+        project: String,
+        /// The KPI's name
+        kpi: String,
+    },
+    /// Show the points of a KPI, or bring history in with -f
+    History {
+        /// The project's name
+        project: String,
+        /// The KPI's name
+        kpi: String,
+        /// CSV with `date,value,n`
+        #[arg(short = 'f', long = "file", value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// `waiver`.
+#[derive(Debug, Subcommand)]
+pub enum WaiverVerb {
+    /// Ask that a criterion be waived for a time
+    Request {
+        /// The project's name
+        project: String,
+        /// The criterion, as in `D4`
+        criterion: String,
+        /// Why it cannot be met now
+        #[arg(long)]
+        reason: String,
+        /// What is done instead
+        #[arg(long)]
+        compensation: String,
+        /// When it ends, as in 2026-06-30T00:00:00Z; at most 90 days on
+        #[arg(long)]
+        expires_at: String,
+    },
+    /// Approve a waiver; you must stand outside the project
+    Approve {
+        /// The waiver's id
+        waiver: String,
+    },
+    /// The waivers of a project
+    List {
+        /// The project's name
+        project: String,
+    },
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+pub enum UserVerb {
+    /// Add a person; as soon as there is one, a login is demanded
+    Add {
+        /// Login name
+        name: String,
+        /// What they may do; the first user should be `admin`
+        #[arg(long, default_value = "member")]
+        role: String,
+        /// Read the password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Shut a person out
+    Disable {
+        /// Login name
+        name: String,
+    },
+    /// List people
+    List,
+}
+
+/// `token`.
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// Make a token; it is shown once
+    Create {
+        /// What it is for
+        name: String,
+        /// Log in as this user instead of by VIADUCT_TOKEN
+        #[arg(long, requires = "password_stdin")]
+        user: Option<String>,
+        /// Read that user's password from standard input
+        #[arg(long, requires = "user")]
+        password_stdin: bool,
+    },
+    /// Make a token useless
+    Revoke {
+        /// The token's id
+        token: String,
+    },
+}
+
+/// `consumer`.
+#[derive(Debug, Subcommand)]
+pub enum ConsumerVerb {
+    /// Add a consumer to an endpoint; its key is shown once
+    Add {
+        /// The endpoint's name
+        endpoint: String,
+        /// The consumer's name
+        name: String,
+    },
+}
+
+/// `clock`.
+#[derive(Debug, Subcommand)]
+pub enum ClockVerb {
+    /// Show the time and the kind of clock
+    Show,
+    /// Move a simulated clock forward; answers when the work due is done
+    Advance {
+        /// By a span, as in `P1D` or `PT6H`
+        #[arg(long, required_unless_present = "to", conflicts_with = "to")]
+        by: Option<String>,
+        /// To a time, as in 2026-03-02T00:00:00Z
+        #[arg(long)]
+        to: Option<String>,
+    },
+}

@@ -1,0 +1,248 @@
+//! Checked configuration: typed values and absolute paths, built once and handed down in parts.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use viaduct_base::{Secret, Span, Timestamp};
+
+use super::keys::{self, Key};
+use super::settings::Setting;
+use super::{ConfigError, Settings};
+
+/// What the server runs on.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Where to answer.
+    pub listen: SocketAddr,
+    /// Absolute.
+    pub data_dir: PathBuf,
+    /// Host names beside the loopback ones.
+    pub allowed_hosts: Vec<String>,
+    /// Which database.
+    pub database: DatabaseChoice,
+    /// Which clock.
+    pub clock: ClockChoice,
+    /// Filter text of the log.
+    pub log_level: String,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// When a decision is acknowledged.
+    pub durability: DurabilityChoice,
+    /// libonnxruntime, when named.
+    pub runtime_library: Option<PathBuf>,
+    /// How M2 reruns training.
+    pub reproduce: ReproduceConfig,
+    /// Gate policy file, when named.
+    pub policy: Option<PathBuf>,
+}
+
+/// Which database.
+#[derive(Debug, Clone)]
+pub(crate) enum DatabaseChoice {
+    /// The file `viaduct.db` in the data directory.
+    Sqlite,
+    /// A `postgres://` address, which may hold a password.
+    Postgres(Secret<String>),
+}
+
+/// Which clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClockChoice {
+    /// The machine's.
+    System,
+    /// One that only `clock/advance` moves; `start` counts on a new data directory.
+    Simulated {
+        /// Where it starts.
+        start: Option<Timestamp>,
+    },
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When a decision is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DurabilityChoice {
+    /// When the operating system has it.
+    Os,
+    /// When the disk has it.
+    Fsync,
+}
+
+/// How M2 reruns training.
+#[derive(Debug, Clone)]
+pub(crate) struct ReproduceConfig {
+    /// The interpreter; without it M2 has no producer.
+    pub python: Option<PathBuf>,
+    /// How long a rerun may take.
+    pub time_limit: Span,
+    /// How much memory it may take.
+    pub memory_limit_mib: u64,
+}
+
+impl Config {
+    /// Gives every setting its meaning.
+    ///
+    /// # Errors
+    /// The first value that has none, with its key, its origin and what is wanted.
+    pub(crate) fn check(settings: &Settings) -> Result<Self, ConfigError> {
+        let reader = Reader { settings };
+        Ok(Self {
+            listen: reader.listen()?,
+            data_dir: reader.path("server.data_dir").unwrap_or_else(|| settings.directory.clone()),
+            allowed_hosts: reader.list("server.allowed_hosts"),
+            database: reader.database()?,
+            clock: reader.clock()?,
+            log_level: reader.text("log.level"),
+            log_format: reader
+                .one_of("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
+            durability: reader.one_of(
+                "decisions.durability",
+                &[("os", DurabilityChoice::Os), ("fsync", DurabilityChoice::Fsync)],
+            )?,
+            runtime_library: reader.path("runtime.library"),
+            reproduce: ReproduceConfig {
+                python: reader.program("reproduce.python"),
+                time_limit: reader
+                    .parse("reproduce.time_limit", "an ISO 8601 duration, as in `PT30M`")?,
+                memory_limit_mib: reader
+                    .parse("reproduce.memory_limit_mib", "a whole number of MiB")?,
+            },
+            policy: reader.path("gates.policy"),
+        })
+    }
+
+    /// The SQLite file, when that is the database.
+    pub(crate) fn sqlite_file(&self) -> Option<PathBuf> {
+        match self.database {
+            DatabaseChoice::Sqlite => Some(self.data_dir.join("viaduct.db")),
+            DatabaseChoice::Postgres(_) => None,
+        }
+    }
+}
+
+struct Reader<'a> {
+    settings: &'a Settings,
+}
+
+impl Reader<'_> {
+    fn setting(&self, path: &'static str) -> (Option<&'static Key>, Option<Setting>) {
+        let key = keys::find(path);
+        (key, key.map(|key| self.settings.get(key)))
+    }
+
+    fn text(&self, path: &'static str) -> String {
+        self.setting(path).1.map(|s| s.value.text()).unwrap_or_default()
+    }
+
+    fn list(&self, path: &'static str) -> Vec<String> {
+        self.setting(path).1.map(|s| s.value.items()).unwrap_or_default()
+    }
+
+    fn invalid(&self, path: &'static str, wanted: impl Into<String>) -> ConfigError {
+        let (key, setting) = self.setting(path);
+        let hidden = key.is_some_and(|key| key.secret);
+        let place = setting.as_ref().map(|s| s.origin.to_string()).unwrap_or_default();
+        let value = if hidden { "…".to_owned() } else { self.text(path) };
+        ConfigError::Invalid { place, key: path, value, wanted: wanted.into() }
+    }
+
+    fn parse<T: FromStr>(&self, path: &'static str, wanted: &str) -> Result<T, ConfigError> {
+        self.text(path).trim().parse().map_err(|_| self.invalid(path, wanted))
+    }
+
+    fn one_of<T: Copy>(
+        &self,
+        path: &'static str,
+        choices: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
+        let text = self.text(path);
+        choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice).ok_or_else(|| {
+            let words: Vec<String> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+            self.invalid(path, words.join(" or "))
+        })
+    }
+
+    fn listen(&self) -> Result<SocketAddr, ConfigError> {
+        let text = self.text("server.listen");
+        let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+        found.ok_or_else(|| {
+            self.invalid("server.listen", "an address and a port, as in `127.0.0.1:7878`")
+        })
+    }
+
+    fn path(&self, path: &'static str) -> Option<PathBuf> {
+        let setting = self.setting(path).1?;
+        let text = setting.value.text();
+        if text.is_empty() {
+            return None;
+        }
+        Some(tidy_path(&self.settings.base_of(&setting.origin).join(text)))
+    }
+
+    /// A program: a bare word is looked up by whoever runs it, a path is made absolute.
+    fn program(&self, path: &'static str) -> Option<PathBuf> {
+        let text = self.text(path);
+        if text.is_empty() {
+            None
+        } else if text.contains('/') {
+            self.path(path)
+        } else {
+            Some(PathBuf::from(text))
+        }
+    }
+
+    fn database(&self) -> Result<DatabaseChoice, ConfigError> {
+        let text = self.text("database.url");
+        if text.is_empty() {
+            Ok(DatabaseChoice::Sqlite)
+        } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Ok(DatabaseChoice::Postgres(Secret::new(text)))
+        } else {
+            Err(self.invalid(
+                "database.url",
+                "a `postgres://…` address; leave it empty for SQLite in the data directory",
+            ))
+        }
+    }
+
+    fn clock(&self) -> Result<ClockChoice, ConfigError> {
+        let start = self.text("clock.start");
+        let start = if start.is_empty() {
+            None
+        } else {
+            Some(self.parse("clock.start", "a time, as in `2026-01-05T00:00:00Z`")?)
+        };
+        let simulated = self.one_of("clock.kind", &[("system", false), ("simulated", true)])?;
+        match (simulated, start) {
+            (true, start) => Ok(ClockChoice::Simulated { start }),
+            (false, None) => Ok(ClockChoice::System),
+            (false, Some(_)) => Err(ConfigError::Together(
+                "`clock.start` is set but `clock.kind` is `system`: only a simulated clock starts somewhere; add `--clock simulated`"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+/// Takes `.` and `..` out without asking the disk.
+fn tidy_path(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                tidy.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => tidy.push(part),
+        }
+    }
+    tidy
+}

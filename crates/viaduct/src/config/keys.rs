@@ -1,0 +1,89 @@
+//! The closed list of configuration keys. `docs/operations/configuration.md` is checked against it.
+
+use super::settings::Value;
+
+/// One key of the configuration.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// `section.key`.
+    pub path: &'static str,
+    /// The built-in value as text; empty where there is none.
+    pub default: &'static str,
+    /// Whether the value may hold a password.
+    pub secret: bool,
+    /// One line for people.
+    pub doc: &'static str,
+}
+
+const fn key(path: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key { path, default, secret: false, doc }
+}
+
+/// Every key, section by section.
+pub(crate) const KEYS: &[Key] = &[
+    key("server.listen", "127.0.0.1:7878", "Address and port to answer on."),
+    key("server.data_dir", "viaduct-data", "Directory that holds everything the server keeps."),
+    key(
+        "server.allowed_hosts",
+        "",
+        "Further host names that requests may carry; loopback names and the listen address are always allowed.",
+    ),
+    Key {
+        path: "database.url",
+        default: "",
+        secret: true,
+        doc: "`postgres://user:password@host/database`; empty means a SQLite file in the data directory.",
+    },
+    key("clock.kind", "system", "`system`, or `simulated` on a data directory that is new."),
+    key("clock.start", "", "Where a simulated clock starts, as in 2026-01-05T00:00:00Z."),
+    key("log.level", "info", "`error`, `warn`, `info`, `debug` or `trace`; also `info,viaduct_store=debug`."),
+    key("log.format", "text", "`text` or `json`."),
+    key(
+        "decisions.durability",
+        "os",
+        "`os`: acknowledged when the operating system has it; `fsync`: when the disk has it.",
+    ),
+    key(
+        "runtime.library",
+        "",
+        "Path of libonnxruntime.so; empty means what `viaduct setup runtime` put into the data directory.",
+    ),
+    key("reproduce.python", "", "Interpreter that reruns training for criterion M2; empty means M2 has no producer."),
+    key("reproduce.time_limit", "PT30M", "How long a rerun may take, as ISO 8601 duration."),
+    key("reproduce.memory_limit_mib", "4096", "How much memory a rerun may take, in MiB."),
+    key("gates.policy", "", "Path of a gate policy file; empty means the shipped one."),
+];
+
+/// The key named `path`.
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The names of the sections, in order.
+pub(crate) fn sections() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = KEYS.iter().map(Key::section).collect();
+    names.dedup();
+    names
+}
+
+impl Key {
+    /// The part before the dot.
+    pub(crate) fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(section, _)| section)
+    }
+
+    /// The part after the dot.
+    pub(crate) fn name(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(_, name)| name)
+    }
+
+    /// The built-in value.
+    pub(crate) fn default_value(&self) -> Value {
+        Value::Text(self.default.to_owned())
+    }
+
+    /// The environment variable that sets this key.
+    pub(crate) fn variable(&self) -> String {
+        format!("VIADUCT__{}__{}", self.section(), self.name()).to_ascii_uppercase()
+    }
+}
