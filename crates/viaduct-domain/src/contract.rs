@@ -1,1 +1,0 @@
-//! The contract of an endpoint's input.

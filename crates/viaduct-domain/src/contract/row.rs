@@ -1,0 +1,181 @@
+//! Checks one row of a request against the field table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Number, Value};
+use viaduct_base::{Day, FieldError, Timestamp};
+
+use super::{Availability, Field, LogicalType, Precision};
+use crate::manifest::escape;
+use crate::output::{Cell, TypedRow};
+
+/// Whole numbers up to here are exact in a float: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+pub(super) fn check(
+    fields: &[Field],
+    index: &BTreeMap<Arc<str>, usize>,
+    row: &Map<String, Value>,
+) -> Result<TypedRow, Vec<FieldError>> {
+    let mut typed = TypedRow { cells: Vec::with_capacity(fields.len()), ..TypedRow::default() };
+    let (mut errors, mut found) = (Vec::new(), 0);
+    for field in fields {
+        let given = row.get(&*field.name);
+        found += usize::from(given.is_some());
+        match cell(field, given) {
+            Ok(cell) => {
+                if let Some(detail) = outside(field, &cell) {
+                    typed.outside.push(problem(field, detail));
+                }
+                typed.cells.push((Arc::clone(&field.name), cell));
+            }
+            Err(detail) => errors.push(problem(field, detail)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    if found < row.len() {
+        typed.ignored =
+            row.keys().filter(|key| !index.contains_key(key.as_str())).cloned().collect();
+    }
+    Ok(typed)
+}
+
+fn problem(field: &Field, detail: String) -> FieldError {
+    FieldError { pointer: format!("/{}", escape(&field.name)), detail, line: None, column: None }
+}
+
+/// The typed cell of a field, or the sentence that declines it.
+fn cell(field: &Field, given: Option<&Value>) -> Result<Cell, String> {
+    let name = &field.name;
+    match given {
+        None if field.required && field.available != Some(Availability::AfterDecision) => {
+            Err(format!("`{name}` is missing: the contract requires it"))
+        }
+        None => Ok(Cell::Null),
+        Some(Value::Null) if field.nullable => Ok(Cell::Null),
+        Some(Value::Null) => Err(format!("`{name}` is null: the contract says it never is")),
+        Some(value) => typed(field, value),
+    }
+}
+
+fn typed(field: &Field, value: &Value) -> Result<Cell, String> {
+    match (field.logical_type, value) {
+        (LogicalType::Number, Value::Number(number)) => float(field, number),
+        (LogicalType::Integer, Value::Number(number)) => whole(field, number),
+        (LogicalType::Boolean, Value::Bool(flag)) => Ok(Cell::Bool(*flag)),
+        (LogicalType::String | LogicalType::Time, Value::String(text)) => {
+            Ok(Cell::Text(text.clone()))
+        }
+        (LogicalType::Date, Value::String(text)) => {
+            if field.has_format || text.parse::<Day>().is_ok() {
+                Ok(Cell::Text(text.clone()))
+            } else {
+                Err(format!("`{}` is not a day: use `2026-01-31`", field.name))
+            }
+        }
+        (LogicalType::Timestamp, Value::String(text)) => {
+            if field.has_format || text.parse::<Timestamp>().is_ok() {
+                Ok(Cell::Text(text.clone()))
+            } else {
+                Err(format!(
+                    "`{}` is not a time: use RFC 3339 such as `2026-01-31T09:00:00Z`",
+                    field.name
+                ))
+            }
+        }
+        (LogicalType::Object, Value::Object(_)) | (LogicalType::Array, Value::Array(_)) => {
+            Ok(Cell::Text(value.to_string()))
+        }
+        _ => Err(format!(
+            "`{}` is {}: the contract wants {}",
+            field.name,
+            kind_of(value),
+            field.logical_type.wanted()
+        )),
+    }
+}
+
+fn float(field: &Field, number: &Number) -> Result<Cell, String> {
+    let wide = number.as_f64().filter(|wide| wide.is_finite());
+    let wide = wide.ok_or_else(|| format!("`{}` is not a finite number", field.name))?;
+    if field.precision != Precision::Float64 && !(wide as f32).is_finite() {
+        return Err(format!(
+            "`{}` is beyond float32's range (3.4e38): send a smaller number, or declare `physicalType: double`",
+            field.name
+        ));
+    }
+    Ok(Cell::F64(wide))
+}
+
+fn whole(field: &Field, number: &Number) -> Result<Cell, String> {
+    // Why floats pass: data frames send whole columns with gaps as `3.0`.
+    let exact = number.as_i64().or_else(|| {
+        number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() <= EXACT).map(|f| f as i64)
+    });
+    let whole = exact.ok_or_else(|| {
+        format!("`{}` is not a whole number of 64 bits: the contract wants an integer", field.name)
+    })?;
+    match field.precision {
+        Precision::Int(min, max) if !(min..=max).contains(&whole) => Err(format!(
+            "`{}` is beyond the range of its `physicalType` ({min} to {max})",
+            field.name
+        )),
+        _ => Ok(Cell::I64(whole)),
+    }
+}
+
+/// Says that a value of the right type lies outside what the contract declares.
+fn outside(field: &Field, cell: &Cell) -> Option<String> {
+    let name = &field.name;
+    if let Some(number) = cell.as_f64().filter(|number| !number.is_nan()) {
+        if field.min.is_some_and(|min| number < min) {
+            return Some(format!("`{name}` is below the contract's minimum"));
+        }
+        if field.max.is_some_and(|max| number > max) {
+            return Some(format!("`{name}` is above the contract's maximum"));
+        }
+    }
+    if field.values.is_empty() {
+        return None;
+    }
+    let known = match cell {
+        Cell::Null => true,
+        Cell::Text(text) => field.texts.contains(text),
+        Cell::Bool(flag) => field.values.iter().any(|value| value.as_bool() == Some(*flag)),
+        Cell::I64(_) | Cell::F64(_) => {
+            field.values.iter().any(|value| value.as_f64() == cell.as_f64())
+        }
+    };
+    (!known).then(|| format!("`{name}` is none of the contract's {} values", field.values.len()))
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl LogicalType {
+    /// The type with its article, for messages.
+    fn wanted(self) -> &'static str {
+        match self {
+            LogicalType::String => "text",
+            LogicalType::Number => "a number",
+            LogicalType::Integer => "an integer",
+            LogicalType::Boolean => "true or false",
+            LogicalType::Date => "a day as text",
+            LogicalType::Timestamp => "a time as text",
+            LogicalType::Time => "a time of day as text",
+            LogicalType::Object => "an object",
+            LogicalType::Array => "a list",
+        }
+    }
+}
