@@ -1,0 +1,77 @@
+//! What the two engines have in common. Everything that differs is in the two files beside.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use crate::{Dialect, Row, Statement, StoreError, Value};
+
+/// A statement's text: registered, or compiled at run time.
+#[derive(Clone, Copy)]
+pub(crate) enum Text<'a> {
+    Known(&'a Statement),
+    Compiled(&'a str),
+}
+
+impl Text<'_> {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Known(statement) => statement.name(),
+            Self::Compiled(_) => "a compiled search",
+        }
+    }
+}
+
+/// What a failure means for the transaction and its neighbours in the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The receiver of rows declined one; the transaction is whole.
+    Caller,
+    /// This statement failed; a rollback to the savepoint mends the transaction.
+    Statement,
+    /// Another transaction was in the way; the same work may succeed on another try.
+    Retry,
+    /// The engine rolled the whole transaction back by itself.
+    Gone,
+    /// The connection is lost.
+    Lost,
+}
+
+/// A failed statement and what it means.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
+    pub(crate) class: Class,
+}
+
+impl Failure {
+    pub(crate) fn caller(error: StoreError) -> Self {
+        Self { error, class: Class::Caller }
+    }
+
+    pub(crate) fn away(detail: impl Into<String>) -> Self {
+        Self { error: StoreError::Away { detail: detail.into() }, class: Class::Lost }
+    }
+}
+
+/// Takes the rows of an answer, one at a time.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(Row) -> Result<(), StoreError>;
+
+/// One connection. Two implementations live.
+pub(crate) trait Engine: Send {
+    fn dialect(&self) -> Dialect;
+
+    /// Makes sure that there is a connection with the right schema; called before each BEGIN.
+    fn ready(&mut self) -> Result<(), Failure>;
+
+    /// Runs statements that take no values and give no rows.
+    fn script(&mut self, sql: &str) -> Result<(), Failure>;
+
+    fn execute(&mut self, text: Text<'_>, values: &[Value]) -> Result<u64, Failure>;
+
+    fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure>;
+
+    fn prepare(&mut self, statement: &Statement) -> Result<(), Failure>;
+
+    /// Whether a ROLLBACK makes sense.
+    fn in_transaction(&self) -> bool;
+}

@@ -1,0 +1,290 @@
+//! PostgreSQL by the synchronous client: a connection that mends itself.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use postgres::{Client, Config, NoTls};
+
+use super::{Class, Each, Engine, Failure, Text};
+use crate::migrate::SchemaDoor;
+use crate::{Dialect, Row, Statement, StoreError, Value};
+
+/// A server that does not take a connection in this time is away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Unacknowledged bytes for this long mean a lost network.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+pub(crate) struct Postgres {
+    config: Config,
+    door: Arc<SchemaDoor>,
+    client: Option<Client>,
+    prepared: HashMap<&'static str, postgres::Statement>,
+    backoff: Duration,
+    next_try: Option<Instant>,
+}
+
+/// Reads the address; nothing is connected yet.
+pub(crate) fn new(url: &str, door: Arc<SchemaDoor>) -> Result<Postgres, postgres::Error> {
+    let mut config: Config = url.parse()?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    config.tcp_user_timeout(SILENCE_TIMEOUT);
+    if config.get_application_name().is_none() {
+        config.application_name("viaduct");
+    }
+    Ok(Postgres {
+        config,
+        door,
+        client: None,
+        prepared: HashMap::new(),
+        backoff: BACKOFF_MIN,
+        next_try: None,
+    })
+}
+
+impl Postgres {
+    /// Connects when there is no live connection; while the server is away, tries again only
+    /// after a growing pause and answers `Away` at once in between.
+    pub(crate) fn connect(&mut self) -> Result<(), Failure> {
+        if self.client.as_ref().is_some_and(|c| !c.is_closed()) {
+            return Ok(());
+        }
+        self.drop_client();
+        let now = Instant::now();
+        if self.next_try.is_some_and(|at| now < at) {
+            return Err(Failure::away("the last try to connect failed a moment ago"));
+        }
+        match self.config.connect(NoTls) {
+            Ok(client) => {
+                self.client = Some(client);
+                self.backoff = BACKOFF_MIN;
+                self.next_try = None;
+                self.script("SET client_min_messages TO warning; SET idle_in_transaction_session_timeout TO '60s';")
+            }
+            Err(error) => {
+                // Why: a lone retry after a short break is cheap, a crowd of them is not.
+                let jitter = rand::random_range(0.8..1.2);
+                self.next_try = Some(Instant::now() + self.backoff.mul_f64(jitter));
+                self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+                Err(Failure::away(chain(&error)))
+            }
+        }
+    }
+
+    fn drop_client(&mut self) {
+        self.client = None;
+        self.prepared.clear();
+    }
+
+    fn client(&mut self) -> Result<&mut Client, Failure> {
+        self.client.as_mut().ok_or_else(|| Failure::away("not connected"))
+    }
+
+    /// The prepared form of a registered statement, made once a connection.
+    fn known(&mut self, statement: &Statement) -> Result<postgres::Statement, Failure> {
+        if let Some(known) = self.prepared.get(statement.sql()) {
+            return Ok(known.clone());
+        }
+        let prepared = self.client()?.prepare(statement.sql());
+        let prepared = prepared.map_err(|e| self.failed(&e, statement.name()))?;
+        self.prepared.insert(statement.sql(), prepared.clone());
+        Ok(prepared)
+    }
+
+    fn prepared(&mut self, text: Text<'_>, values: usize) -> Result<postgres::Statement, Failure> {
+        let prepared = match text {
+            Text::Known(statement) => self.known(statement)?,
+            Text::Compiled(sql) => {
+                let prepared = self.client()?.prepare(sql);
+                prepared.map_err(|e| self.failed(&e, "a compiled search"))?
+            }
+        };
+        if prepared.params().len() == values {
+            return Ok(prepared);
+        }
+        // Why: the driver panics on a wrong number of values.
+        let detail = format!("takes {} values, got {values}", prepared.params().len());
+        let error = StoreError::Engine { doing: text.name().to_owned(), detail };
+        Err(Failure { error, class: Class::Statement })
+    }
+
+    fn failed(&mut self, error: &postgres::Error, doing: &str) -> Failure {
+        let lost = self.client.as_ref().is_none_or(Client::is_closed);
+        let failure = failure(error, doing, lost);
+        if failure.class == Class::Lost {
+            self.drop_client();
+        }
+        failure
+    }
+}
+
+impl Engine for Postgres {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn ready(&mut self) -> Result<(), Failure> {
+        self.connect()?;
+        let door = Arc::clone(&self.door);
+        door.pass(self)
+    }
+
+    fn script(&mut self, sql: &str) -> Result<(), Failure> {
+        let run = self.client()?.batch_execute(sql);
+        run.map_err(|e| self.failed(&e, sql))
+    }
+
+    fn execute(&mut self, text: Text<'_>, values: &[Value]) -> Result<u64, Failure> {
+        let prepared = self.prepared(text, values.len())?;
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+        let run = self.client()?.execute(&prepared, &values);
+        run.map_err(|e| self.failed(&e, text.name()))
+    }
+
+    fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure> {
+        let prepared = self.prepared(text, values.len())?;
+        let columns: Arc<[String]> =
+            prepared.columns().iter().map(|c| c.name().to_owned()).collect();
+        let answer = match self.client()?.query_raw(&prepared, values) {
+            Ok(mut rows) => loop {
+                match rows.next() {
+                    Ok(Some(row)) => {
+                        let row = read_row(&row, &columns).and_then(&mut *each);
+                        if let Err(error) = row {
+                            return Err(Failure::caller(error));
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            },
+            Err(error) => Err(error),
+        };
+        answer.map_err(|e| self.failed(&e, text.name()))
+    }
+
+    fn prepare(&mut self, statement: &Statement) -> Result<(), Failure> {
+        self.known(statement).map(|_| ())
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.client.is_some()
+    }
+}
+
+fn read_row(row: &postgres::Row, columns: &Arc<[String]>) -> Result<Row, StoreError> {
+    let mut read = Vec::with_capacity(columns.len());
+    for (i, column) in row.columns().iter().enumerate() {
+        let value = read_value(row, i, column.type_())
+            .map_err(|detail| StoreError::Column { column: column.name().to_owned(), detail })?;
+        read.push(value);
+    }
+    Ok(Row::new(Arc::clone(columns), read))
+}
+
+fn read_value(row: &postgres::Row, i: usize, kind: &Type) -> Result<Value, String> {
+    let value = match *kind {
+        Type::INT8 => row.try_get::<_, Option<i64>>(i).map(Value::from),
+        Type::INT4 => row.try_get::<_, Option<i32>>(i).map(Value::from),
+        Type::BOOL => row.try_get::<_, Option<bool>>(i).map(Value::from),
+        Type::FLOAT8 => row.try_get::<_, Option<f64>>(i).map(Value::from),
+        Type::TEXT | Type::VARCHAR | Type::NAME | Type::BPCHAR | Type::UNKNOWN => {
+            row.try_get::<_, Option<String>>(i).map(Value::from)
+        }
+        Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(i).map(Value::from),
+        ref other => return Err(format!("PostgreSQL's `{other}`: cast it in the statement")),
+    };
+    value.map_err(|e| e.to_string())
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match (self, kind) {
+            (Value::Null, _) => Ok(IsNull::Yes),
+            (Value::Int(v), &Type::INT8) => v.to_sql(kind, out),
+            (Value::Int(v), &Type::INT4) => i32::try_from(*v)?.to_sql(kind, out),
+            (Value::Int(v), &Type::FLOAT8) => (*v as f64).to_sql(kind, out),
+            (Value::Real(v), &Type::FLOAT8) => v.to_sql(kind, out),
+            (Value::Text(v), &Type::TEXT | &Type::VARCHAR | &Type::NAME | &Type::UNKNOWN) => {
+                v.to_sql(kind, out)
+            }
+            (Value::Bytes(v), &Type::BYTEA) => v.to_sql(kind, out),
+            (value, kind) => Err(format!("{value:?} does not fit `{kind}`").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+/// `lost`: the connection is closed after the failure.
+fn failure(error: &postgres::Error, doing: &str, lost: bool) -> Failure {
+    let detail = chain(error);
+    let Some(answer) = error.as_db_error() else {
+        let io = error.source().is_some_and(|s| s.is::<std::io::Error>());
+        if lost || io || error.is_closed() {
+            return Failure::away(detail);
+        }
+        let error = StoreError::Engine { doing: doing.to_owned(), detail };
+        return Failure { error, class: Class::Statement };
+    };
+    let code = answer.code();
+    if *code == SqlState::UNIQUE_VIOLATION {
+        let error = StoreError::Unique {
+            table: answer.table().unwrap_or_default().to_owned(),
+            columns: violated(answer.detail().unwrap_or_default()),
+        };
+        return Failure { error, class: Class::Statement };
+    }
+    if *code == SqlState::DISK_FULL {
+        return Failure { error: StoreError::Full { detail }, class: Class::Statement };
+    }
+    // 08: connection; 57P: shutting down or starting; 53300: no connection slot left.
+    if lost || code.code().starts_with("08") || code.code().starts_with("57P") {
+        return Failure::away(detail);
+    }
+    let again = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+    ];
+    let class = if again.contains(code) { Class::Retry } else { Class::Statement };
+    Failure { error: StoreError::Engine { doing: doing.to_owned(), detail }, class }
+}
+
+/// Columns out of `Key (workspace_id, name)=(…) already exists.`, in whatever language.
+fn violated(detail: &str) -> String {
+    let start = detail.find('(').map_or(0, |i| i + 1);
+    let end = detail.find(")=(").unwrap_or(detail.len());
+    detail.get(start..end).unwrap_or_default().to_owned()
+}
+
+/// The error with its causes on one line; the driver's own text leaves them out.
+pub(crate) fn chain(error: &postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,34 @@
+//! Rows that outlive the process, on SQLite and on PostgreSQL, by one SQL text.
+//!
+//! A use case opens a transaction with [`Store::write`] or [`Store::read`] and calls the free
+//! functions of the noun modules with the [`Tx`] it gets. Statements are declared with
+//! [`statement!`], registered, and prepared on both engines by one test.
+//!
+//! Invariant: nothing outside this crate names a driver, and no noun function begins or ends a
+//! transaction. The crate knows columns and JSON text; what they mean is the domain's business.
+
+mod config;
+mod engine;
+mod error;
+mod lock;
+mod migrate;
+mod queue;
+mod scope;
+mod statement;
+mod store;
+mod tx;
+mod value;
+pub mod workspace;
+mod writer;
+
+#[doc(hidden)]
+pub use inventory;
+
+pub use config::{DatabaseConfig, DatabaseUrl};
+pub use error::{OpenError, StoreError};
+pub use lock::DataDirLock;
+pub use scope::Scope;
+pub use statement::{Reach, Registered, Statement, statements};
+pub use store::{Store, StoreStats};
+pub use tx::{Dialect, Tx};
+pub use value::{Row, Value};

@@ -1,0 +1,231 @@
+//! Commands run in groups: each a savepoint, all acknowledged after one shared commit.
+//!
+//! Why: a commit costs a trip to the disk. Many small commands that share one cost little more
+//! than one of them, and a refused one is undone without touching its neighbours.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::engine::{Class, Failure};
+use crate::queue::Queue;
+use crate::tx::Mode;
+use crate::{StoreError, Tx};
+
+/// Enough to make the commit's cost small; few enough that the first does not wait long.
+const GROUP_MAX: usize = 256;
+/// Tries of a command on its own before it is told to come again.
+const TRIES: u32 = 6;
+
+/// Whether a command's changes stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Keep,
+    Undo,
+}
+
+/// A unit of work with somebody waiting for its answer.
+pub(crate) trait Command: Send {
+    fn name(&self) -> &'static str;
+    /// Runs the work and keeps its answer; may be called again after a rollback.
+    fn run(&mut self, tx: &mut Tx) -> Verdict;
+    /// Gives the kept answer.
+    fn answer(self: Box<Self>);
+    /// Gives `error` instead.
+    fn fail(self: Box<Self>, error: StoreError);
+}
+
+/// The one implementation of [`Command`]: a closure and the way back to its caller.
+pub(crate) struct Asked<T, E, F, R> {
+    pub(crate) name: &'static str,
+    pub(crate) work: F,
+    pub(crate) answer: Option<Result<T, E>>,
+    pub(crate) reply: R,
+}
+
+impl<T, E, F, R> Command for Asked<T, E, F, R>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: Fn(&mut Tx) -> Result<T, E> + Send,
+    R: FnOnce(Result<T, E>) + Send,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&mut self, tx: &mut Tx) -> Verdict {
+        let name = self.name;
+        let work = &self.work;
+        let answer = catch_unwind(AssertUnwindSafe(|| work(tx)))
+            .unwrap_or_else(|_| Err(StoreError::Panicked { name }.into()));
+        let verdict = if answer.is_ok() { Verdict::Keep } else { Verdict::Undo };
+        self.answer = Some(answer);
+        verdict
+    }
+
+    fn answer(self: Box<Self>) {
+        let Self { name, answer, reply, .. } = *self;
+        reply(answer.unwrap_or_else(|| Err(StoreError::Panicked { name }.into())));
+    }
+
+    fn fail(self: Box<Self>, error: StoreError) {
+        (self.reply)(Err(error.into()));
+    }
+}
+
+/// Counters that `/metrics` shows.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) commands: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) reads: AtomicU64,
+}
+
+/// The life of a writer thread.
+pub(crate) fn write_all(
+    mut tx: Tx,
+    queue: &Queue<Box<dyn Command>>,
+    writers: usize,
+    counters: &Arc<Counters>,
+) {
+    while let Some(mut group) = queue.take(GROUP_MAX, writers) {
+        counters.commands.fetch_add(group.len() as u64, Ordering::Relaxed);
+        match commit_group(&mut tx, &mut group) {
+            Ended::Committed => {
+                counters.commits.fetch_add(1, Ordering::Relaxed);
+                group.into_iter().for_each(Command::answer);
+            }
+            Ended::Failed(error) => group.into_iter().for_each(|c| c.fail(error.clone())),
+            Ended::Again(_) => {
+                for command in group {
+                    commit_alone(&mut tx, command, counters);
+                }
+            }
+        }
+    }
+}
+
+/// The life of a reader thread.
+pub(crate) fn read_all(mut tx: Tx, queue: &Queue<Box<dyn Command>>, counters: &Arc<Counters>) {
+    while let Some(taken) = queue.take(1, 1) {
+        for command in taken {
+            counters.reads.fetch_add(1, Ordering::Relaxed);
+            alone(&mut tx, command, Mode::Read, counters);
+        }
+    }
+}
+
+enum Ended {
+    Committed,
+    Failed(StoreError),
+    /// Nothing was committed; the commands may run again, each on its own.
+    Again(Failure),
+}
+
+fn commit_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Ended {
+    if let Err(failure) = tx.begin(Mode::Write) {
+        return Ended::Again(failure);
+    }
+    for command in group.iter_mut() {
+        tx.savepoint();
+        let mut verdict = command.run(tx);
+        if let Some(failure) = tx.take_failure() {
+            if failure.class != Class::Statement || verdict == Verdict::Keep {
+                tx.rollback();
+                return Ended::Again(failure);
+            }
+            verdict = Verdict::Undo;
+        }
+        match verdict {
+            Verdict::Keep => tx.release(),
+            Verdict::Undo => {
+                if let Err(failure) = tx.rollback_to_savepoint() {
+                    tx.rollback();
+                    return Ended::Again(failure);
+                }
+            }
+        }
+    }
+    commit(tx)
+}
+
+fn commit(tx: &mut Tx) -> Ended {
+    match tx.commit() {
+        Ok(()) => Ended::Committed,
+        Err(failure) => {
+            tx.rollback();
+            match failure.class {
+                Class::Retry => Ended::Again(failure),
+                // Why: a lost connection hides whether the commit happened, so the work must not
+                // run twice; the caller learns that the database is away.
+                _ => Ended::Failed(failure.error),
+            }
+        }
+    }
+}
+
+fn commit_alone(tx: &mut Tx, command: Box<dyn Command>, counters: &Arc<Counters>) {
+    alone(tx, command, Mode::Write, counters);
+}
+
+fn alone(tx: &mut Tx, mut command: Box<dyn Command>, mode: Mode, counters: &Arc<Counters>) {
+    let mut last = StoreError::Contended { name: command.name() };
+    for attempt in 0..TRIES {
+        match once(tx, command.as_mut(), mode) {
+            Ended::Committed => {
+                if mode == Mode::Write {
+                    counters.commits.fetch_add(1, Ordering::Relaxed);
+                }
+                return command.answer();
+            }
+            Ended::Failed(error) => return command.fail(error),
+            Ended::Again(failure) => {
+                counters.retries.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(name = command.name(), attempt, error = %failure.error, "again");
+                if failure.class == Class::Lost {
+                    last = failure.error;
+                    // Why: one try on a fresh connection; more would make everybody wait.
+                    if attempt > 0 {
+                        break;
+                    }
+                } else {
+                    last = StoreError::Contended { name: command.name() };
+                    let most = 4u64 << attempt;
+                    std::thread::sleep(Duration::from_millis(rand::random_range(1..=most)));
+                }
+            }
+        }
+    }
+    command.fail(last);
+}
+
+/// One try of one command in a transaction of its own.
+fn once(tx: &mut Tx, command: &mut dyn Command, mode: Mode) -> Ended {
+    if let Err(failure) = tx.begin(mode) {
+        return Ended::Again(failure);
+    }
+    let verdict = command.run(tx);
+    let failure = tx.take_failure();
+    match (failure, verdict) {
+        (None, Verdict::Keep) => commit(tx),
+        // The answer is the command's own refusal; nothing is to be kept.
+        (None, Verdict::Undo) => {
+            tx.rollback();
+            Ended::Committed
+        }
+        (Some(failure), verdict) => {
+            tx.rollback();
+            match (failure.class, verdict) {
+                (Class::Retry | Class::Lost, _) => Ended::Again(failure),
+                (_, Verdict::Undo) => Ended::Committed,
+                // A failed statement that the work did not report must not look like success.
+                (_, Verdict::Keep) => {
+                    Ended::Failed(StoreError::Aborted { detail: failure.error.to_string() })
+                }
+            }
+        }
+    }
+}
