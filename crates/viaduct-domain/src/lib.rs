@@ -16,3 +16,4 @@ pub mod stage;
 pub mod tier;
 pub mod trial;
 pub mod waiver;
+mod words;

@@ -1,1 +1,0 @@
-//! Facts: the closed list of names, and one measurement.

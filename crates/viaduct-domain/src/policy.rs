@@ -1,1 +1,0 @@
-//! The policy file: gates, criteria, signatures.

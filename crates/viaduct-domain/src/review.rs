@@ -1,1 +1,0 @@
-//! A review of one evaluation, and the only way a gate opens.
