@@ -23,6 +23,7 @@ pub mod calc;
 pub mod dist;
 pub mod estimate;
 pub mod insufficient;
+mod linear;
 pub mod metrics;
 pub mod moments;
 pub mod value;

@@ -255,3 +255,79 @@ fn check(question: &Question) -> Result<f64, Insufficient> {
     }
     Ok(factor)
 }
+
+/// Control units by the exact t test instead of the normal approximation (as statsmodels'
+/// `TTestIndPower`, which counts both tails of a two-sided test); not rounded.
+///
+/// Both variances must be equal; CUPED, clusters and guardrails are not honoured.
+///
+/// # Errors
+/// As [`sample_size`], or a sample below two units.
+pub fn control_by_t(question: &Question) -> Result<f64, Insufficient> {
+    check(question)?;
+    require(question.variance_control == question.variance_treated, "variances", "equal")?;
+    let d = question.mde.abs() / question.variance_control.sqrt();
+    let approximate = sample_size(question)?.control_exact;
+    let miss = |n: f64| power_by_t(question, d, n) - question.power;
+    // Why at least one degree of freedom: the t test does not exist below.
+    let smallest = 3.0 / (1.0 + question.ratio) + 1e-9;
+    let (mut low, mut high) = (smallest, (approximate + 10.0) * 2.0);
+    if miss(low) > 0.0 {
+        return Ok(low);
+    }
+    require(high > low && miss(high) > 0.0, "sample size", "of finite size")?;
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break;
+        }
+        if miss(middle) < 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    finite("sample size", 0.5 * (low + high))
+}
+
+/// Power of the t test with `n` control units and standardised effect `d`.
+///
+/// The noncentral t is a normal over an independent chi; the chi is integrated by Simpson's rule.
+fn power_by_t(question: &Question, d: f64, n: f64) -> f64 {
+    use crate::dist::{gamma, student};
+    const POINTS: usize = 200;
+    let dof = n * (1.0 + question.ratio) - 2.0;
+    let shift = d / (1.0 / n + 1.0 / (question.ratio * n)).sqrt();
+    let tail = match question.sides {
+        Sides::One => question.alpha,
+        Sides::Two => 0.5 * question.alpha,
+    };
+    let critical = student::upper_quantile(tail, dof);
+    let reject = |s: f64| {
+        let upper = normal::sf(critical * s - shift);
+        match question.sides {
+            Sides::One => upper,
+            Sides::Two => upper + normal::cdf(-critical * s - shift),
+        }
+    };
+    // Density of s = sqrt(chi2 / dof); its spread is about 1 / sqrt(2 dof).
+    let half = 0.5 * dof;
+    let density = |s: f64| {
+        let x = half * s * s;
+        if x > 0.0 { gamma::poisson_weight(half, x) * half * dof * s / x } else { 0.0 }
+    };
+    let spread = 9.0 / (2.0 * dof).sqrt();
+    let (low, high) = ((1.0 - spread).max(0.0), 1.0 + spread);
+    let width = (high - low) / POINTS as f64;
+    (0..=POINTS)
+        .map(|i| {
+            let s = low + width * i as f64;
+            let weight = match i {
+                0 | POINTS => 1.0,
+                i if i % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            weight * width / 3.0 * density(s) * reject(s)
+        })
+        .sum()
+}

@@ -1,0 +1,1 @@
+//! The families of data: drift, profiles, performance without labels, detectors.
