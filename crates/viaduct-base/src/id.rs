@@ -181,7 +181,8 @@ mod tests {
         let id = ProjectId::new(Timestamp::from_micros(0)).to_string();
         let error = id.parse::<RunLike>().unwrap_err().to_string();
         assert!(error.contains("usr_"), "{error}");
-        for bad in ["", "usr_", "usr_zzzzzzzzzzzzzzzzzzzzzzzzzz", "usr_0000000000000000000000000é"] {
+        for bad in ["", "usr_", "usr_zzzzzzzzzzzzzzzzzzzzzzzzzz", "usr_0000000000000000000000000é"]
+        {
             assert!(bad.parse::<UserId>().is_err(), "{bad}");
         }
     }

@@ -84,9 +84,9 @@ impl FromStr for Timestamp {
         if let Ok(day) = text.parse::<Day>() {
             return Ok(day.start());
         }
-        text.parse::<jiff::Timestamp>()
-            .map(|t| Self(t.as_microsecond()))
-            .map_err(|_| InvalidTime::new(text, "a time: use RFC 3339 such as `2026-01-31T09:00:00Z`"))
+        text.parse::<jiff::Timestamp>().map(|t| Self(t.as_microsecond())).map_err(|_| {
+            InvalidTime::new(text, "a time: use RFC 3339 such as `2026-01-31T09:00:00Z`")
+        })
     }
 }
 
@@ -128,8 +128,11 @@ impl FromStr for Day {
     type Err = InvalidTime;
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
         let invalid = || InvalidTime::new(text, "a day: use `2026-01-31`");
-        let date: jiff::civil::Date =
-            if text.len() == 10 { text.parse().map_err(|_| invalid())? } else { return Err(invalid()) };
+        let date: jiff::civil::Date = if text.len() == 10 {
+            text.parse().map_err(|_| invalid())?
+        } else {
+            return Err(invalid());
+        };
         let moment = format!("{date}T00:00:00Z");
         let moment: jiff::Timestamp = moment.parse().map_err(|_| invalid())?;
         Ok(Timestamp(moment.as_microsecond()).day())

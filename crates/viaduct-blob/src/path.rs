@@ -60,7 +60,9 @@ impl FromStr for BlobPath {
             match segment {
                 "" => return Err(refuse("it has an empty segment, or is absolute")),
                 "." | ".." => return Err(refuse("it has a `.` or `..` segment")),
-                _ if segment.len() > 255 => return Err(refuse("a segment is longer than 255 bytes")),
+                _ if segment.len() > 255 => {
+                    return Err(refuse("a segment is longer than 255 bytes"));
+                }
                 _ => {}
             }
         }
@@ -80,7 +82,19 @@ mod tests {
 
     #[test]
     fn ways_out_are_refused() {
-        for bad in ["", "/etc/passwd", "..", "a/../b", "a/..", "a//b", "a/", "./a", "a\\..\\b", "a\0", ".uploads/x"] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a/..",
+            "a//b",
+            "a/",
+            "./a",
+            "a\\..\\b",
+            "a\0",
+            ".uploads/x",
+        ] {
             assert!(bad.parse::<BlobPath>().is_err(), "{bad:?}");
         }
         for good in ["a", "1/abc/artifacts/MLmodel", "a/..b", "...", "ä/b c#?%2e%2e"] {
