@@ -77,10 +77,13 @@ class Replay:
         bar = Progress(title, days)
         for done in range(1, days + 1):
             today = self.state["next_day"]
-            self.admin.post("/api/v1/clock/advance", {"to": f"{today}T{MORNING}"})
-            self.report(today)
-            if with_leads:
-                self.ask(today, self.leads.get(today, []), counts)
+            leads = self.leads.get(today, []) if with_leads else []
+            is_due = any(day <= today for day in self.state["due"])
+            # On a day without work the clock may stay: the server stops at every schedule by itself.
+            if leads or is_due or done == days:
+                self.admin.post("/api/v1/clock/advance", {"to": f"{today}T{MORNING}"})
+                self.report(today)
+                self.ask(leads, today, counts)
             tomorrow = dt.date.fromisoformat(today) + dt.timedelta(days=1)
             self.state["next_day"] = tomorrow.isoformat()
             if done % 7 == 0 or done == days:
@@ -98,7 +101,7 @@ class Replay:
             del self.state["due"][day]
         self.state["posted"] += len(outcomes)
 
-    def ask(self, today: str, leads: list[dict], counts: Counter) -> None:
+    def ask(self, leads: list[dict], today: str, counts: Counter) -> None:
         for at in range(0, len(leads), BATCH):
             batch = leads[at : at + BATCH]
             rows = [

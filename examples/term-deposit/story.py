@@ -204,12 +204,18 @@ class Story:
         trial = trial.get("trial", trial)
         self.say(f"trial `{trial['name']}` registered, plan {str(trial['plan_hash'])[:19]}…")
 
-    def estimate(self) -> dict:
+    def estimates(self, design: str) -> list[dict]:
         found = items(self.tom.get(f"/api/v1/projects/{PROJECT}/estimates"), "estimates", "items")
-        found = [e for e in found if e.get("trial_id") or e.get("kind") == "trial"]
+        return [estimate for estimate in found if estimate["design"] == design]
+
+    def estimate(self) -> dict:
+        found = self.estimates("trial")
         if not found:
             raise SystemExit("the server has no estimate of the trial yet: see the project's page")
         return found[0]
+
+    def shadow_estimate(self) -> dict | None:
+        return next(iter(self.estimates("shadow")), None)
 
     def page(self) -> str:
         return f"{self.url}/projects/{PROJECT}"
