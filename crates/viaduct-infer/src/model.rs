@@ -1,0 +1,135 @@
+//! A loaded model: sessions, what fills them and what their outputs mean.
+
+use std::borrow::Cow;
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::ValueType;
+use serde_json::Value;
+use viaduct_domain::output::{ModelOutput, TypedRow};
+
+use crate::bind::{self, Input};
+use crate::error::{LoadError, PredictError};
+use crate::pool::Pool;
+use crate::read::{self, Role};
+use crate::signature::{DataType, ModelSignature};
+use crate::{classes, encode, refuse};
+
+/// What the file itself does not say.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// The features in the order of the matrix input; `None` takes a row's fields as they come.
+    pub features: Option<Vec<String>>,
+    /// The labels in the order of the probability columns; `None` reads them from the file.
+    pub classes: Option<Vec<Value>>,
+}
+
+/// A model that answers rows. Any number of threads may ask at once.
+#[derive(Debug)]
+pub struct Model {
+    signature: ModelSignature,
+    inputs: Vec<Input>,
+    roles: Vec<Role>,
+    features: Option<Vec<String>>,
+    pool: Pool,
+}
+
+impl Model {
+    pub(crate) fn load(
+        environment: &Environment,
+        name: &str,
+        bytes: &[u8],
+        options: LoadOptions,
+        sessions: usize,
+    ) -> Result<Self, LoadError> {
+        refuse::refuse_other_formats(name, bytes)?;
+        let rejected = |reason: String| LoadError::Rejected { name: name.to_owned(), reason };
+        let sessions: Vec<_> = (0..sessions.max(1))
+            .map(|_| session(environment, bytes))
+            .collect::<Result<_, _>>()
+            .map_err(rejected)?;
+        let Some(first) = sessions.first() else {
+            return Err(rejected("no session".into()));
+        };
+        let signature = ModelSignature::of(first);
+        let types: Vec<_> = first
+            .inputs()
+            .iter()
+            .map(|input| match input.dtype() {
+                ValueType::Tensor { ty, .. } => DataType::of(*ty),
+                _ => None,
+            })
+            .collect();
+        let inputs = bind::inputs(&signature, &types)?;
+        let roles = read::roles(&signature, |width| {
+            let named = options.classes.clone().filter(|classes| classes.len() == width);
+            named.or_else(|| classes::labels(bytes, width))
+        });
+        let features = options.features;
+        Ok(Self { signature, inputs, roles, features, pool: Pool::new(sessions) })
+    }
+
+    /// What the graph takes and gives.
+    pub fn signature(&self) -> &ModelSignature {
+        &self.signature
+    }
+
+    /// The features that the model reads, by name: the columns of a matrix when their order is
+    /// known, else the inputs.
+    pub fn features(&self) -> Vec<String> {
+        match &self.features {
+            Some(features) => features.clone(),
+            None => self.inputs.iter().map(|input| input.name.clone()).collect(),
+        }
+    }
+
+    /// Whether a row of this shape fills the model's inputs; costs no run.
+    ///
+    /// # Errors
+    /// A feature that the row has no field for, or a matrix of another width.
+    pub fn check_fields(&self, row: &TypedRow) -> Result<(), PredictError> {
+        bind::bind(&self.inputs, row, self.features.as_deref()).map(|_| ())
+    }
+
+    /// Answers each row. All rows come from one contract: the same fields in the same order.
+    ///
+    /// # Errors
+    /// A cell that an input cannot hold, fields that do not fill the inputs, or a failed run.
+    pub fn predict(&self, rows: &[TypedRow]) -> Result<Vec<ModelOutput>, PredictError> {
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let places = bind::bind(&self.inputs, first, self.features.as_deref())?;
+        let mut answers = Vec::with_capacity(rows.len());
+        let is_single = self.inputs.iter().any(|input| input.is_single);
+        let size = if is_single { 1 } else { rows.len() };
+        for part in rows.chunks(size) {
+            let mut values = Vec::with_capacity(self.inputs.len());
+            for (input, places) in self.inputs.iter().zip(&places) {
+                let tensor = encode::tensor(input, places, part)?;
+                values.push((Cow::Borrowed(input.name.as_str()), tensor));
+            }
+            self.pool.with(|session| {
+                let outputs = session
+                    .run(values)
+                    .map_err(|e| PredictError::Failed { reason: e.to_string() })?;
+                read::outputs(&outputs, &self.roles, part.len(), &mut answers)
+            })?;
+        }
+        Ok(answers)
+    }
+}
+
+/// Why one thread: a small tabular model is done before a second thread has woken up.
+fn session(environment: &Environment, bytes: &[u8]) -> Result<Session, String> {
+    let text = |e: ort::Error<_>| e.to_string();
+    let builder = Session::builder(environment).map_err(|e| e.to_string())?;
+    builder
+        .with_optimization_level(GraphOptimizationLevel::All)
+        .map_err(text)?
+        .with_intra_threads(1)
+        .map_err(text)?
+        .with_inter_threads(1)
+        .map_err(text)?
+        .commit_from_memory(bytes)
+        .map_err(|e| e.to_string())
+}
