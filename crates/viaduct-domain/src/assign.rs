@@ -159,7 +159,7 @@ mod tests {
         }
         // Four standard deviations of a binomial share at n = 40,000.
         for (count, share) in counts.iter().zip([0.1, 0.2, 0.7]) {
-            let sd = (40_000.0 * share * (1.0 - share) as f64).sqrt();
+            let sd = f64::sqrt(40_000.0 * share * (1.0 - share));
             assert!((f64::from(*count) - 40_000.0 * share).abs() < 4.0 * sd, "{counts:?}");
         }
     }

@@ -6,6 +6,7 @@
 //! models; it compares names that it is given.
 
 mod odcs;
+mod reader;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};

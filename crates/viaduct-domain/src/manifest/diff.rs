@@ -27,6 +27,14 @@ pub fn diff(old: &ProjectSpec, new: &ProjectSpec) -> Vec<Change> {
     changes
 }
 
+/// A new project's sections as changes from nothing.
+pub fn created(spec: &ProjectSpec) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let nothing = Value::Object(Map::new());
+    compare("", &nothing, &serde_json::to_value(spec).unwrap_or_default(), &mut changes);
+    changes
+}
+
 fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>) {
     if before == after {
         return;

@@ -75,12 +75,15 @@ pub(super) fn documents(text: &str) -> Result<Vec<Located>, Box<FieldError>> {
         underscored_numbers_as_strings: true,
         with_snippet: false,
     };
-    let nodes: Vec<Spanned<Node>> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(syntax_error)?;
+    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|e| syntax_error(text, e))?;
     Ok(nodes.into_iter().map(locate).collect())
 }
 
-fn syntax_error(error: serde_saphyr::Error) -> Box<FieldError> {
+fn syntax_error(text: &str, error: serde_saphyr::Error) -> Box<FieldError> {
+    if let Some(tabbed) = tabbed(text) {
+        return Box::new(tabbed);
+    }
     let place = error.location().filter(|at| *at != Location::UNKNOWN);
     let said = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     // Why cut: line and column are fields of their own, a sentence that repeats them reads badly.
@@ -90,6 +93,21 @@ fn syntax_error(error: serde_saphyr::Error) -> Box<FieldError> {
         detail: format!("this is not YAML that can be read: {said}"),
         line: place.map(|at| at.line()),
         column: place.map(|at| at.column()),
+    })
+}
+
+/// The first line that is indented by a tab. Why: the parser's own words are about its neighbours.
+fn tabbed(text: &str) -> Option<FieldError> {
+    let (index, column) = text.lines().enumerate().find_map(|(index, line)| {
+        let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+        Some((index, indent.find('\t')?))
+    })?;
+    Some(FieldError {
+        pointer: String::new(),
+        detail: "this is not YAML that can be read: the line is indented by a tab; use spaces"
+            .into(),
+        line: Some(index as u64 + 1),
+        column: Some(column as u64 + 1),
     })
 }
 

@@ -9,6 +9,8 @@ mod check;
 mod diff;
 mod located;
 mod read;
+mod read_kpis;
+mod read_plan;
 mod reader;
 mod warn;
 
@@ -24,8 +26,11 @@ use crate::output::ModelOutput;
 use crate::rule::Rule;
 use crate::tier::TierInputs;
 
-pub use diff::{Change, diff};
+pub use diff::{Change, created, diff};
 pub use warn::Known;
+
+/// A file of the wrong kind has a mistake on each line; nobody reads more than these.
+const ERRORS_MAX: usize = 50;
 
 /// A project file, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -341,6 +346,7 @@ pub fn parse(text: &str) -> Result<ProjectSpec, Refusal> {
         Err(problem) => vec![*problem],
     };
     let count = problems.len();
+    let problems: Vec<_> = problems.into_iter().take(ERRORS_MAX).collect();
     let detail = match problems.as_slice() {
         [one] => format!("the project file has a mistake: {}", one.detail),
         [first, ..] => {

@@ -1,5 +1,6 @@
 //! Typed access to a mapping's keys that collects every mistake with its place.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
@@ -72,18 +73,18 @@ impl<'a> Reader<'a> {
     ) -> Option<Section<'a>> {
         let Some(map) = value.as_object() else {
             let keys = known.join("`, `");
-            self.say(at, format!("`{label}` must be a mapping with `{keys}`"));
+            self.say(at, format!("{label} must be a mapping with `{keys}`"));
             return None;
         };
         for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
             let pointer = format!("{at}/{}", escape(key));
             let detail = match nearest(key, known.iter().copied()) {
                 Some(meant) => {
-                    format!("`{key}` is not a key of `{label}`: did you mean `{meant}`?")
+                    format!("`{key}` is not a key of {label}: did you mean `{meant}`?")
                 }
                 None => {
                     let keys = known.join("`, `");
-                    format!("`{key}` is not a key of `{label}`: its keys are `{keys}`")
+                    format!("`{key}` is not a key of {label}: its keys are `{keys}`")
                 }
             };
             self.say_at(&pointer, End::Key, detail);
@@ -99,13 +100,13 @@ impl<'a> Reader<'a> {
         known: &[&str],
     ) -> Option<Section<'a>> {
         let value = parent.get(key)?;
-        self.section(value, &parent.pointer(key), key, known)
+        self.section(value, &parent.pointer(key), &format!("`{key}`"), known)
     }
 
     /// Says that `key` is missing.
     pub(super) fn lacks(&mut self, section: &Section<'_>, key: &str, hint: &str) {
         let label = &section.label;
-        self.say(&section.at, format!("`{label}` needs `{key}`: {hint}"));
+        self.say(&section.at, format!("{label} needs `{key}`: {hint}"));
     }
 
     /// A text that is not blank.
@@ -198,7 +199,9 @@ impl<'a> Reader<'a> {
             return Some(*meaning);
         }
         let all = words.iter().map(|(word, _)| *word);
-        let detail = match nearest(&text, all.clone()) {
+        // Why not for one or two characters: every other operator is near to a mistyped one.
+        let meant = nearest(&text, all.clone()).filter(|_| text.len() > 2);
+        let detail = match meant {
             Some(meant) => format!("`{key}` is `{text}`: did you mean `{meant}`?"),
             None => {
                 let all = all.collect::<Vec<_>>().join("`, `");
@@ -242,10 +245,10 @@ impl<'a> Reader<'a> {
 
     /// A list of names, none twice.
     pub(super) fn names(&mut self, section: &Section<'a>, key: &str) -> Vec<Name> {
-        let mut names: Vec<Name> = Vec::new();
+        let (mut names, mut seen) = (Vec::new(), BTreeSet::new());
         for (text, at) in self.texts(section, key) {
             match text.parse::<Name>() {
-                Ok(name) if names.contains(&name) => {
+                Ok(name) if !seen.insert(name.clone()) => {
                     self.say(&at, format!("`{name}` comes twice in `{key}`"));
                 }
                 Ok(name) => names.push(name),
