@@ -118,7 +118,7 @@ fn known_kpi(reader: &mut Reader<'_>, spec: &ProjectSpec, name: &Name, pointer: 
 
 /// Costs and values are subtracted from each other, so they need one currency.
 fn currencies(reader: &mut Reader<'_>, spec: &ProjectSpec) {
-    let mut first: Option<(&Currency, &str)> = None;
+    let mut first: Option<&Currency> = None;
     let costs =
         spec.costs.as_ref().map(|costs| (&costs.currency, "/spec/costs/currency".to_owned()));
     let tier = spec.tier.as_ref().map(|tier| (&tier.currency, "/spec/tier/currency".to_owned()));
@@ -128,8 +128,8 @@ fn currencies(reader: &mut Reader<'_>, spec: &ProjectSpec) {
     });
     for (currency, pointer) in values.chain(costs).chain(tier) {
         match first {
-            None => first = Some((currency, "a KPI's unit value")),
-            Some((other, _)) if other != currency => {
+            None => first = Some(currency),
+            Some(other) if other != currency => {
                 reader.say(&pointer, format!("`currency` is `{currency}` here and `{other}` before: a project counts in one currency"));
             }
             Some(_) => {}

@@ -313,6 +313,10 @@ fn contract<'a>(
         });
         return (contract, name);
     }
+    if let Value::String(name) = value {
+        reader.say(&at, format!("`contract` is a text: write `contract: {{file: {name}}}`, or the ODCS document itself"));
+        return (None, None);
+    }
     match Contract::from_value(value.clone()) {
         Ok(contract) => (Some(contract), None),
         Err(errors) => {
@@ -329,7 +333,7 @@ pub(super) fn whole<'a>(
     key: &str,
     least: f64,
 ) -> Option<f64> {
-    let wanted = format!("a whole number of at least {least}");
+    let wanted = format!("a whole number from {least} to {}", u32::MAX);
     let fits = |n: f64| n.fract() == 0.0 && n >= least && n <= f64::from(u32::MAX);
     reader.number(at, key, &wanted, fits)
 }
