@@ -50,10 +50,7 @@ pub enum PasswordRefused {
 ///
 /// # Errors
 /// Refuses a password shorter than 8 characters or longer than 1024 bytes.
-pub fn hash_password(
-    password: &Secret<String>,
-    params: Params,
-) -> Result<String, PasswordRefused> {
+pub fn hash_password(password: &Secret<String>, params: Params) -> Result<String, PasswordRefused> {
     let text = password.expose();
     let chars = text.chars().count();
     if chars < CHARS_MIN {

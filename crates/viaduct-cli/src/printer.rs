@@ -39,7 +39,10 @@ impl Printer {
     }
 
     /// Data, on standard output.
-    pub(crate) fn print(&mut self, text: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output is gone.
+    pub fn print(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
         if !text.ends_with('\n') {
             self.out.write_all(b"\n")?;
@@ -48,7 +51,7 @@ impl Printer {
     }
 
     /// A sentence for the person, on standard error.
-    pub(crate) fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         // Why ignored: when standard error is gone there is nobody left to tell.
         let _ = writeln!(self.err, "{text}");
     }

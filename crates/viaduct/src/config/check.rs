@@ -4,7 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use viaduct_base::{Secret, Span, Timestamp};
+use viaduct_base::{Span, Timestamp};
+use viaduct_store::{DatabaseConfig, DatabaseUrl};
 
 use super::keys::{self, Key};
 use super::settings::Setting;
@@ -20,7 +21,7 @@ pub(crate) struct Config {
     /// Host names beside the loopback ones.
     pub allowed_hosts: Vec<String>,
     /// Which database.
-    pub database: DatabaseChoice,
+    pub database: DatabaseConfig,
     /// Which clock.
     pub clock: ClockChoice,
     /// Filter text of the log.
@@ -35,15 +36,6 @@ pub(crate) struct Config {
     pub reproduce: ReproduceConfig,
     /// Gate policy file, when named.
     pub policy: Option<PathBuf>,
-}
-
-/// Which database.
-#[derive(Debug, Clone)]
-pub(crate) enum DatabaseChoice {
-    /// The file `viaduct.db` in the data directory.
-    Sqlite,
-    /// A `postgres://` address, which may hold a password.
-    Postgres(Secret<String>),
 }
 
 /// Which clock.
@@ -94,11 +86,11 @@ impl Config {
     /// The first value that has none, with its key, its origin and what is wanted.
     pub(crate) fn check(settings: &Settings) -> Result<Self, ConfigError> {
         let reader = Reader { settings };
+        let data_dir = reader.path("server.data_dir").unwrap_or_else(|| settings.directory.clone());
         Ok(Self {
             listen: reader.listen()?,
-            data_dir: reader.path("server.data_dir").unwrap_or_else(|| settings.directory.clone()),
             allowed_hosts: reader.list("server.allowed_hosts"),
-            database: reader.database()?,
+            database: reader.database(&data_dir)?,
             clock: reader.clock()?,
             log_level: reader.text("log.level"),
             log_format: reader
@@ -116,15 +108,8 @@ impl Config {
                     .parse("reproduce.memory_limit_mib", "a whole number of MiB")?,
             },
             policy: reader.path("gates.policy"),
+            data_dir,
         })
-    }
-
-    /// The SQLite file, when that is the database.
-    pub(crate) fn sqlite_file(&self) -> Option<PathBuf> {
-        match self.database {
-            DatabaseChoice::Sqlite => Some(self.data_dir.join("viaduct.db")),
-            DatabaseChoice::Postgres(_) => None,
-        }
     }
 }
 
@@ -158,11 +143,7 @@ impl Reader<'_> {
         self.text(path).trim().parse().map_err(|_| self.invalid(path, wanted))
     }
 
-    fn one_of<T: Copy>(
-        &self,
-        path: &'static str,
-        choices: &[(&str, T)],
-    ) -> Result<T, ConfigError> {
+    fn one_of<T: Copy>(&self, path: &'static str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
         let text = self.text(path);
         choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice).ok_or_else(|| {
             let words: Vec<String> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
@@ -199,18 +180,18 @@ impl Reader<'_> {
         }
     }
 
-    fn database(&self) -> Result<DatabaseChoice, ConfigError> {
+    fn database(&self, data_dir: &Path) -> Result<DatabaseConfig, ConfigError> {
         let text = self.text("database.url");
         if text.is_empty() {
-            Ok(DatabaseChoice::Sqlite)
-        } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            Ok(DatabaseChoice::Postgres(Secret::new(text)))
-        } else {
-            Err(self.invalid(
+            return Ok(DatabaseConfig::sqlite_in(data_dir));
+        }
+        let url: DatabaseUrl = text.parse().map_err(|_| {
+            self.invalid(
                 "database.url",
                 "a `postgres://…` address; leave it empty for SQLite in the data directory",
-            ))
-        }
+            )
+        })?;
+        Ok(DatabaseConfig { url })
     }
 
     fn clock(&self) -> Result<ClockChoice, ConfigError> {

@@ -19,10 +19,7 @@ pub(super) fn read(
     parse(path, &text)
 }
 
-pub(super) fn parse(
-    path: &Path,
-    text: &str,
-) -> Result<Vec<(&'static str, Setting)>, ConfigError> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static str, Setting)>, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let (line, column) = place(text, start);

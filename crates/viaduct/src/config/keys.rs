@@ -36,7 +36,11 @@ pub(crate) const KEYS: &[Key] = &[
     },
     key("clock.kind", "system", "`system`, or `simulated` on a data directory that is new."),
     key("clock.start", "", "Where a simulated clock starts, as in 2026-01-05T00:00:00Z."),
-    key("log.level", "info", "`error`, `warn`, `info`, `debug` or `trace`; also `info,viaduct_store=debug`."),
+    key(
+        "log.level",
+        "info",
+        "`error`, `warn`, `info`, `debug` or `trace`; also `info,viaduct_store=debug`.",
+    ),
     key("log.format", "text", "`text` or `json`."),
     key(
         "decisions.durability",
@@ -48,7 +52,11 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Path of libonnxruntime.so; empty means what `viaduct setup runtime` put into the data directory.",
     ),
-    key("reproduce.python", "", "Interpreter that reruns training for criterion M2; empty means M2 has no producer."),
+    key(
+        "reproduce.python",
+        "",
+        "Interpreter that reruns training for criterion M2; empty means M2 has no producer.",
+    ),
     key("reproduce.time_limit", "PT30M", "How long a rerun may take, as ISO 8601 duration."),
     key("reproduce.memory_limit_mib", "4096", "How much memory a rerun may take, in MiB."),
     key("gates.policy", "", "Path of a gate policy file; empty means the shipped one."),

@@ -106,9 +106,7 @@ impl Settings {
     pub(crate) fn load(inputs: &Inputs) -> Result<Self, ConfigError> {
         let mut values: BTreeMap<&'static str, Setting> = KEYS
             .iter()
-            .map(|key| {
-                (key.path, Setting { value: key.default_value(), origin: Origin::BuiltIn })
-            })
+            .map(|key| (key.path, Setting { value: key.default_value(), origin: Origin::BuiltIn }))
             .collect();
         let above = said_above(inputs)?;
         for (key, setting) in file_layer(inputs, &above)? {
@@ -154,8 +152,7 @@ fn said_above(inputs: &Inputs) -> Result<BTreeMap<&'static str, Setting>, Config
     }
     for (path, flag, value) in &inputs.flags {
         if let Some(key) = keys::find(path) {
-            let setting =
-                Setting { value: Value::Text(value.clone()), origin: Origin::Flag(flag) };
+            let setting = Setting { value: Value::Text(value.clone()), origin: Origin::Flag(flag) };
             above.insert(key.path, setting);
         }
     }
@@ -171,8 +168,7 @@ fn file_layer(
     }
     let data_dir = above.get("server.data_dir").map(|s| s.value.text());
     let default_dir = keys::find("server.data_dir").map_or("", |key| key.default);
-    let in_data_dir =
-        Path::new(data_dir.as_deref().unwrap_or(default_dir)).join("viaduct.toml");
+    let in_data_dir = Path::new(data_dir.as_deref().unwrap_or(default_dir)).join("viaduct.toml");
     for candidate in [PathBuf::from("viaduct.toml"), in_data_dir] {
         if inputs.directory.join(&candidate).is_file() {
             return file::read(&inputs.directory, &candidate);
@@ -190,8 +186,8 @@ pub(super) fn unknown<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> ConfigError {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = nearest(shown, known.iter().copied())
-        .or_else(|| nearest(word, known.iter().copied()));
+    let near =
+        nearest(shown, known.iter().copied()).or_else(|| nearest(word, known.iter().copied()));
     let hint = match near {
         Some(near) => format!(": did you mean `{near}`?"),
         None => format!(": known are {}", known.join(", ")),

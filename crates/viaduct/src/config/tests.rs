@@ -22,10 +22,10 @@ fn nothing_is_required() {
     let config = config(&inputs(dir.path())).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:7878");
     assert_eq!(config.data_dir, dir.path().join("viaduct-data"));
-    assert!(matches!(config.database, DatabaseChoice::Sqlite));
+    let file = dir.path().join("viaduct-data/viaduct.db");
+    assert_eq!(config.database.url, viaduct_store::DatabaseUrl::Sqlite(file));
     assert_eq!(config.clock, ClockChoice::System);
     assert_eq!(config.reproduce.python, None);
-    assert_eq!(config.sqlite_file(), Some(dir.path().join("viaduct-data/viaduct.db")));
 }
 
 #[test]
@@ -186,4 +186,18 @@ fn passwords_are_hidden_wherever_they_stand() {
         "postgres://db/v?user=me&password=…"
     );
     assert_eq!(hide_password(""), "");
+}
+
+#[test]
+fn the_reference_page_lists_every_key() {
+    let page = include_str!("../../../../docs/operations/configuration.md");
+    for key in keys::KEYS {
+        let row = format!("| `{}` | `{}` |", key.path, key.default);
+        let row = row.replace("| `` |", "| |");
+        let line = page.lines().find(|line| line.starts_with(&row));
+        let line = line.unwrap_or_else(|| panic!("no row that starts with {row}"));
+        assert!(line.contains(key.doc), "the row of `{}` says something else", key.path);
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, keys::KEYS.len(), "a key that does not exist has a row");
 }
