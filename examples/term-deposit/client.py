@@ -84,7 +84,7 @@ class Progress:
 
     def __init__(self, title: str, total: int):
         self.title, self.total = title, max(total, 1)
-        self.began, self.shown, self.is_tty = time.monotonic(), -1, sys.stdout.isatty()
+        self.began, self.shown, self.is_tty = time.monotonic(), 0, sys.stdout.isatty()
 
     def update(self, done: int, note: str = "") -> None:
         share = min(done / self.total, 1.0)

@@ -59,7 +59,7 @@ def train(story: Story, data: Path) -> None:
 def shadow(story: Story, replay: Replay, maturity: int) -> dict:
     story.chapter("Shadow: the desk calls everyone as before; the model's answer is logged beside")
     replay.live(SHADOW_DAYS, "six weeks")
-    replay.live(maturity, "until outcomes are known")
+    replay.live(maturity + 1, "until outcomes are known")
     story.chapter("Is it worth a measured pilot? Gate G1")
     story.reproduce()
     story.sign_in_all()
@@ -70,12 +70,12 @@ def shadow(story: Story, replay: Replay, maturity: int) -> dict:
 
 def trial(story: Story, replay: Replay, maturity: int, data: Path) -> dict:
     story.chapter("Pilot: half of the customers are held out; the plan is registered first")
-    story.register_trial()
+    story.register_trial(f"{replay.state['next_day']}T00:00:00Z")
     replay.state["log"] = {}
     counts = replay.live(TRIAL_DAYS, "six weeks of trial")
     story.say(", ".join(f"{name} {n}" for name, n in sorted(counts.items()) if name != "leads"))
     log = dict(replay.state["log"])
-    replay.live(maturity, "until outcomes are known")
+    replay.live(maturity + 1, "until outcomes are known")
     import truth
 
     return truth.of_trial(data, data / "model.onnx", THRESHOLD, log)

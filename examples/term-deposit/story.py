@@ -199,8 +199,8 @@ class Story:
 
     # Trial
 
-    def register_trial(self) -> None:
-        trial = self.tom.post(f"/api/v1/projects/{PROJECT}/trials")
+    def register_trial(self, starts_at: str) -> None:
+        trial = self.tom.post(f"/api/v1/projects/{PROJECT}/trials", {"starts_at": starts_at})
         trial = trial.get("trial", trial)
         self.say(f"trial `{trial['name']}` registered, plan {str(trial['plan_hash'])[:19]}…")
 
