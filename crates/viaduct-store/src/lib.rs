@@ -7,6 +7,7 @@
 //! Invariant: nothing outside this crate names a driver, and no noun function begins or ends a
 //! transaction. The crate knows columns and JSON text; what they mean is the domain's business.
 
+mod columns;
 mod config;
 mod engine;
 mod error;
@@ -18,8 +19,36 @@ mod statement;
 mod store;
 mod tx;
 mod value;
-pub mod workspace;
 mod writer;
+
+pub mod audit;
+pub mod binding;
+pub mod chain;
+pub mod consumer;
+pub mod contract;
+pub mod endpoint;
+pub mod estimate;
+pub mod evaluation;
+pub mod event;
+pub mod fact;
+pub mod job;
+pub mod kpi;
+pub mod kpi_history;
+pub mod kpi_point;
+pub mod mlflow;
+pub mod outcome;
+pub mod project;
+pub mod review;
+pub mod schedule;
+pub mod section;
+pub mod session;
+pub mod setting;
+pub mod signature;
+pub mod token;
+pub mod trial;
+pub mod user;
+pub mod waiver;
+pub mod workspace;
 
 #[doc(hidden)]
 pub use inventory;

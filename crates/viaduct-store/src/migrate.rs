@@ -27,6 +27,8 @@ macro_rules! migrations {
 /// Forward only, in order, the same text on both engines. A released one never changes.
 const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_spine";
+    2 "0002_mlflow";
+    3 "0003_binding";
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (\
