@@ -68,7 +68,8 @@ impl TrialPlan {
             Refusal::new(
                 Kind::InvalidInput,
                 format!(
-                    "the project `{}` has no `{what}`: add `spec.{what}` to its file and apply it, then register the trial",
+                    "the project `{}` has no `{what}`: add `spec.{what}` to its file and apply it, \
+                         then register the trial",
                     spec.name
                 ),
             )
@@ -190,7 +191,8 @@ impl RegisteredTrial {
             return Err(Refusal::new(
                 Kind::InvalidInput,
                 format!(
-                    "`starts_at` {starts_at} lies before now ({now}): a plan is registered before its first case; leave `starts_at` out to start now"
+                    "`starts_at` {starts_at} lies before now ({now}): a plan is registered before \
+                         its first case; leave `starts_at` out to start now"
                 ),
             ));
         }

@@ -173,7 +173,13 @@ fn schema(
         },
         (1, None) => 0,
         (count, None) => {
-            reader.say("/schema", format!("`schema` has {count} objects: say which one requests follow by `customProperties: [{{property: viaduct.input, value: <name>}}]`"));
+            reader.say(
+                "/schema",
+                format!(
+                    "`schema` has {count} objects: say which one requests follow by \
+                 `customProperties: [{{property: viaduct.input, value: <name>}}]`"
+                ),
+            );
             return nothing;
         }
     };
@@ -265,7 +271,13 @@ fn logical_type(
     let Some(word) = reader.text(map, at, "logicalType") else {
         let implied = physical.and_then(implied);
         if implied.is_none() && reader.errors.len() == before {
-            reader.say(at, format!("`logicalType` of `{name}` is missing: use `string`, `number`, `integer`, `boolean`, `date`, `timestamp` or `time`"));
+            reader.say(
+                at,
+                format!(
+                    "`logicalType` of `{name}` is missing: use `string`, `number`, `integer`, \
+                 `boolean`, `date`, `timestamp` or `time`"
+                ),
+            );
         }
         return implied;
     };
@@ -360,7 +372,13 @@ fn check_values(reader: &mut Reader, values: &[Value], kind: LogicalType, at: &s
             _ => value.is_string(),
         };
         if !fits {
-            reader.say(at, format!("the declared value {value} does not fit the field's `logicalType`: quote texts, leave numbers bare"));
+            reader.say(
+                at,
+                format!(
+                    "the declared value {value} does not fit the field's `logicalType`: quote \
+                 texts, leave numbers bare"
+                ),
+            );
             return;
         }
     }

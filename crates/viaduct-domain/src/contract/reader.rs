@@ -23,7 +23,9 @@ impl Reader {
         for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
             if let Some(meant) = nearest(key, known.iter().copied()) {
                 let pointer = format!("{at}/{}", escape(key));
-                self.say(pointer, format!("`{key}` is not an ODCS key: did you mean `{meant}`? Keys of your own go into `customProperties`"));
+                self.say(pointer, format!(
+                    "`{key}` is not an ODCS key: did you mean `{meant}`? Keys of your own go into \
+                     `customProperties`"));
             }
         }
     }

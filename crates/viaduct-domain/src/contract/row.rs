@@ -103,7 +103,8 @@ fn float(field: &Field, number: &Number) -> Result<Cell, String> {
     let wide = wide.ok_or_else(|| format!("`{}` is not a finite number", field.name))?;
     if field.precision != Precision::Float64 && !(wide as f32).is_finite() {
         return Err(format!(
-            "`{}` is beyond float32's range (3.4e38): send a smaller number, or declare `physicalType: double`",
+            "`{}` is beyond float32's range (3.4e38): send a smaller number, or declare \
+                 `physicalType: double`",
             field.name
         ));
     }

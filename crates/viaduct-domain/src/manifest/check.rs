@@ -29,7 +29,8 @@ fn rule_field(reader: &mut Reader<'_>, rule: &Rule, task: Task) {
         let detail = match nearest(field, known.iter().copied()) {
             Some(meant) => format!("`field` is `{field}`: did you mean `{meant}`?"),
             None => format!(
-                "`field` is `{field}`, which a model of this task does not answer: use `{}`, or `output.<name>` for an output of its own",
+                "`field` is `{field}`, which a model of this task does not answer: use `{}`, \
+                     or `output.<name>` for an output of its own",
                 known.join("`, `")
             ),
         };
@@ -94,7 +95,11 @@ fn trial_kpis(reader: &mut Reader<'_>, spec: &ProjectSpec, trial: &TrialSpec) {
         return;
     };
     if endpoint.entity.is_none() {
-        reader.say("/spec/endpoint", "`endpoint` needs `entity`: the trial assigns by it; name the row field that holds the business entity");
+        reader.say(
+            "/spec/endpoint",
+            "`endpoint` needs `entity`: the trial assigns by it; name the row field that \
+             holds the business entity",
+        );
     }
     if spec.rule.is_none() {
         reader.say("/spec/trial", "a trial compares actions: add `spec.rule`");
@@ -130,7 +135,9 @@ fn currencies(reader: &mut Reader<'_>, spec: &ProjectSpec) {
         match first {
             None => first = Some(currency),
             Some(other) if other != currency => {
-                reader.say(&pointer, format!("`currency` is `{currency}` here and `{other}` before: a project counts in one currency"));
+                reader.say(&pointer, format!(
+                    "`currency` is `{currency}` here and `{other}` before: a project counts in one \
+                     currency"));
             }
             Some(_) => {}
         }

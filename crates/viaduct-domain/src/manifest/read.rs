@@ -28,7 +28,8 @@ const SPEC_KEYS: &[&str] = &[
 /// Reads the project from the first document; the second is the contract when `file` names one.
 pub(super) fn project(documents: &[Located]) -> Result<ProjectSpec, Vec<FieldError>> {
     let Some(first) = documents.first() else {
-        let detail = "the file is empty: begin with `apiVersion: viaduct/v1`, `kind: Project`, `metadata` and `spec`";
+        let detail = "the file is empty: begin with `apiVersion: viaduct/v1`, `kind: Project`, \
+             `metadata` and `spec`";
         return Err(vec![FieldError {
             pointer: String::new(),
             detail: detail.to_owned(),
@@ -274,7 +275,14 @@ fn business_as_usual<'a>(
     let output = at.get("output").and_then(|value| match serde_json::from_value(value.clone()) {
         Ok(output) => Some(output),
         Err(error) => {
-            reader.say(&at.pointer("output"), format!("`output` must look like a model's output, such as `{{label: yes, probability: 1}}`: {error}"));
+            reader.say(
+                &at.pointer("output"),
+                format!(
+                    "`output` must look like a model's output, such as \
+                 `{{label: yes, probability: 1}}`: \
+                 {error}"
+                ),
+            );
             None
         }
     });
@@ -314,7 +322,13 @@ fn contract<'a>(
         return (contract, name);
     }
     if let Value::String(name) = value {
-        reader.say(&at, format!("`contract` is a text: write `contract: {{file: {name}}}`, or the ODCS document itself"));
+        reader.say(
+            &at,
+            format!(
+                "`contract` is a text: write `contract: {{file: {name}}}`, or the ODCS \
+             document itself"
+            ),
+        );
         return (None, None);
     }
     match Contract::from_value(value.clone()) {
@@ -347,7 +361,13 @@ pub(super) fn span<'a>(
 ) -> Option<Span> {
     let span: Span = reader.parsed(at, key)?;
     if span < least || span > Span::days(3_660) {
-        reader.say(&at.pointer(key), format!("`{key}` is `{span}`: it must be a span that ends, such as `P21D`, and at most ten years"));
+        reader.say(
+            &at.pointer(key),
+            format!(
+                "`{key}` is `{span}`: it must be a span that ends, such as `P21D`, and at most \
+             ten years"
+            ),
+        );
         return None;
     }
     Some(span)

@@ -101,7 +101,12 @@ fn not_acted<'a>(reader: &mut Reader<'a>, kpi: &Section<'a>, is_needed: bool) ->
     let key = "value_if_not_acted";
     match kpi.get(key) {
         None if is_needed => {
-            reader.lacks(kpi, key, "what a case is worth when the action is not done: an amount such as `0`, or `observed`");
+            reader.lacks(
+                kpi,
+                key,
+                "what a case is worth when the action is not done: an amount such as `0`, or \
+                 `observed`",
+            );
             None
         }
         None => None,
@@ -135,7 +140,13 @@ fn unit_value<'a>(reader: &mut Reader<'a>, kpi: &Section<'a>) -> Option<UnitValu
     });
     let (low, base, high) = (low?, base?, high?);
     if !(low <= base && base <= high) {
-        reader.say(&at.at, format!("`unit_value` runs from `low` over `base` to `high`; {low}, {base}, {high} do not rise"));
+        reader.say(
+            &at.at,
+            format!(
+                "`unit_value` runs from `low` over `base` to `high`; {low}, {base}, {high} do \
+             not rise"
+            ),
+        );
     }
     Some(UnitValue { low, base, high, currency: currency?, kind: kind? })
 }

@@ -42,7 +42,8 @@ impl ProjectSpec {
         for (key, name) in self.charter.people() {
             if !known.users.contains(name.as_str()) && seen.insert(name) {
                 said.push(format!(
-                    "the user `{name}` (`charter.{key}`) does not exist yet: `viaduct user add {name}`"
+                    "the user `{name}` (`charter.{key}`) does not exist yet: `viaduct user add \
+                         {name}`"
                 ));
             }
         }
@@ -72,7 +73,8 @@ impl ProjectSpec {
         let model = &endpoint.model;
         if !known.models.contains(&model.name) {
             said.push(format!(
-                "the model `{}` is not registered yet: the endpoint `{}` answers business as usual until it is",
+                "the model `{}` is not registered yet: the endpoint `{}` answers business as \
+                     usual until it is",
                 model.name, endpoint.name
             ));
         } else if !known.models.contains(&model.to_string()) {
@@ -87,7 +89,8 @@ impl ProjectSpec {
         }
         if endpoint.business_as_usual.is_none() {
             said.push(format!(
-                "the endpoint `{}` declares no `business_as_usual`: each call must carry the incumbent's answer",
+                "the endpoint `{}` declares no `business_as_usual`: each call must carry the \
+                     incumbent's answer",
                 endpoint.name
             ));
         }
@@ -106,7 +109,8 @@ impl ProjectSpec {
         let purpose = &self.charter.purpose;
         if !contract.purpose_approved(purpose) {
             said.push(format!(
-                "the contract `{}` does not approve the purpose `{purpose}` (`viaduct.purposes`): D3 stays shut",
+                "the contract `{}` does not approve the purpose `{purpose}` \
+                     (`viaduct.purposes`): D3 stays shut",
                 contract.id()
             ));
         }
@@ -114,14 +118,16 @@ impl ProjectSpec {
             contract.fields().iter().filter(|f| f.available.is_none()).map(|f| &*f.name).collect();
         if !silent.is_empty() {
             said.push(format!(
-                "the contract does not say when these are known (`viaduct.available`): `{}`; M3 has not enough data for them",
+                "the contract does not say when these are known (`viaduct.available`): `{}`; \
+                     M3 has not enough data for them",
                 silent.join("`, `")
             ));
         }
         let late = contract.fields().iter().filter(|f| f.required);
         for field in late.filter(|f| f.available == Some(Availability::AfterDecision)) {
             said.push(format!(
-                "the contract requires `{}`, which is known only after the decision: requests may leave it out",
+                "the contract requires `{}`, which is known only after the decision: requests \
+                     may leave it out",
                 field.name
             ));
         }
@@ -143,7 +149,8 @@ impl ProjectSpec {
             && rule.deed(&usual.action).is_none()
         {
             said.push(format!(
-                "business as usual does `{}`, the rule `{}` or `{}`: a shadow cannot tell what another action would have been worth",
+                "business as usual does `{}`, the rule `{}` or `{}`: a shadow cannot tell what \
+                     another action would have been worth",
                 usual.action, rule.action, rule.otherwise
             ));
         }
