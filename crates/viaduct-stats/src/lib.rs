@@ -21,11 +21,13 @@
 
 pub mod calc;
 pub mod dist;
+pub mod drift;
 pub mod estimate;
 pub mod insufficient;
 mod linear;
 pub mod metrics;
 pub mod moments;
+pub mod profile;
 pub mod value;
 
 pub use estimate::{Estimate, Method, one_sided_lower};

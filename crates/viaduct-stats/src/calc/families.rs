@@ -1,6 +1,7 @@
 //! The table of families: name, fields, source, function.
 
 use super::{
+    data::{drift, profile},
     input::{Answer, Fields},
     value::{arms, counts, money, panel, series},
 };
@@ -48,6 +49,24 @@ pub(crate) const FAMILIES: &[Family] = &[
         fields: "columns [unit, time, d, y], rows (one a unit and period)",
         source: "two-way fixed effects, CR1 by unit as fixest and reghdfe; value.md 1.5.10",
         run: panel::did,
+    },
+    Family {
+        name: "drift_evidently",
+        fields: "kind (numeric, categorical), ref, cur (null = missing)",
+        source: "Evidently 0.7.23: Sturges over both samples, nats",
+        run: drift::evidently,
+    },
+    Family {
+        name: "drift_nannyml",
+        fields: "kind (numeric, categorical), ref, cur (null = missing)",
+        source: "NannyML 0.13.1: Doane over the reference, bits",
+        run: drift::nannyml,
+    },
+    Family {
+        name: "drift_scipy",
+        fields: "kind (numeric, categorical), ref, cur (null = missing)",
+        source: "scipy 1.17: Hodges 1958, Simard and L'Ecuyer 2011; classic PSI on reference deciles, floor 1e-4",
+        run: drift::scipy,
     },
     Family {
         name: "finance",
@@ -108,6 +127,12 @@ pub(crate) const FAMILIES: &[Family] = &[
         fields: "sd, mde, alpha, power, ratio_n2_over_n1; or p_control, absolute_mde or relative_mde, sides; or n_per_arm, correlation_pre_post; or n_per_arm, cluster_size, icc; or alpha, beta, guardrails",
         source: "value.md 1.5.9; statsmodels TTestIndPower; arXiv 2402.11609",
         run: counts::power,
+    },
+    Family {
+        name: "profile",
+        fields: "kind (numeric, categorical), values (null = missing)",
+        source: "pandas, numpy, DuckDB",
+        run: profile::profile,
     },
     Family {
         name: "proportion",

@@ -13,6 +13,7 @@ use self::{
     input::{Fields, Refusal},
 };
 
+mod data;
 mod families;
 mod input;
 mod value;

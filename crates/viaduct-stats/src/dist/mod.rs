@@ -15,6 +15,7 @@ pub mod beta;
 pub mod binomial;
 pub mod chi_squared;
 pub mod gamma;
+pub mod kolmogorov;
 pub mod normal;
 pub(crate) mod root;
 pub mod student;

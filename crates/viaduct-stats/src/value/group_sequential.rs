@@ -28,7 +28,7 @@ const LOOKS_MAX: usize = 100;
 /// predecessor within one per cent of the information by up to 0.0007; all others agree to 1e-4.
 const STEP: f64 = 0.05;
 /// Most points of a grid; reached when a look adds almost no information.
-const POINTS_MAX: f64 = 20_000.0;
+const POINTS_MAX: f64 = 2_000.0;
 
 /// Lan and DeMets' bounds with the spending function `alpha t^power` (Kim and DeMets).
 ///

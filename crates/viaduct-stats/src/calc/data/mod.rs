@@ -1,0 +1,4 @@
+//! Families of data: drift, profiles, performance without labels, detectors.
+
+pub(crate) mod drift;
+pub(crate) mod profile;
