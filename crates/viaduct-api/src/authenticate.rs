@@ -1,0 +1,117 @@
+//! From credentials on the wire to a [`Caller`] on the request.
+//!
+//! Read here: a Bearer token, Basic name and password (MLflow clients), a session cookie, a
+//! consumer's key (`X-Api-Key`, or a Bearer token that starts with `vdk_`). A wrong credential is
+//! refused at once; none at all makes an anonymous caller, and the authorisation table decides.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use viaduct_app::App;
+use viaduct_app::identity::Credential;
+use viaduct_base::{Kind, Refusal, Secret};
+
+use crate::problem;
+
+/// Name of the session cookie.
+pub const SESSION_COOKIE: &str = "viaduct_session";
+
+/// A consumer's key as it came; the data plane holds its hash against the endpoint.
+#[derive(Debug, Clone)]
+pub struct ConsumerKey(pub Secret<String>);
+
+/// Puts the caller (and the consumer's key, if any) on the request.
+pub async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let credential = match credential(request.headers()) {
+        Ok(credential) => credential,
+        Err(refusal) => return problem::refusal_response(&path, &refusal),
+    };
+    if let Credential::ConsumerKey(key) = &credential {
+        request.extensions_mut().insert(ConsumerKey(key.clone()));
+    }
+    match app.authenticate(credential).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(viaduct_base::Error::Refused(refusal)) => problem::refusal_response(&path, &refusal),
+        Err(viaduct_base::Error::Fault(fault)) => problem::fault_response(&fault),
+    }
+}
+
+fn credential(headers: &HeaderMap) -> Result<Credential, Refusal> {
+    if let Some(key) = headers.get("x-api-key").and_then(|v| v.to_str().ok()) {
+        return Ok(Credential::ConsumerKey(Secret::new(key.to_owned())));
+    }
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(cookie(headers, SESSION_COOKIE)
+            .map_or(Credential::None, |session| Credential::Session(Secret::new(session))));
+    };
+    let unreadable = || {
+        Refusal::new(
+            Kind::LoginRequired,
+            "the `Authorization` header is not readable: send `Bearer TOKEN` or `Basic …`",
+        )
+    };
+    let (scheme, rest) =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(unreadable)?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" if rest.starts_with("vdk_") => {
+            Ok(Credential::ConsumerKey(Secret::new(rest.trim().to_owned())))
+        }
+        "bearer" => Ok(Credential::Token(Secret::new(rest.trim().to_owned()))),
+        "basic" => {
+            let bytes = STANDARD.decode(rest.trim()).map_err(|_| unreadable())?;
+            let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
+            let (name, password) = text.split_once(':').ok_or_else(unreadable)?;
+            Ok(Credential::Password {
+                name: name.to_owned(),
+                password: Secret::new(password.to_owned()),
+            })
+        }
+        _ => Err(unreadable()),
+    }
+}
+
+/// The value of a cookie.
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &'static str, value: &str) -> Result<Credential, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        credential(&headers)
+    }
+
+    #[test]
+    fn every_kind() {
+        assert!(matches!(read("authorization", "Bearer vdt_x"), Ok(Credential::Token(_))));
+        assert!(matches!(read("authorization", "bearer vdk_x"), Ok(Credential::ConsumerKey(_))));
+        assert!(matches!(read("x-api-key", "vdk_x"), Ok(Credential::ConsumerKey(_))));
+        assert!(matches!(
+            read("authorization", "Basic YWRhOnB3OjE="),
+            Ok(Credential::Password { name, password }) if name == "ada" && password.expose() == "pw:1"
+        ));
+        assert!(matches!(read("cookie", "a=b; viaduct_session=s"), Ok(Credential::Session(_))));
+        assert!(matches!(credential(&HeaderMap::new()), Ok(Credential::None)));
+        for bad in ["Basic !!", "Digest x", "nothing"] {
+            assert!(read("authorization", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Bytes become typed commands here, once: JSON bodies and queries with errors that name the place.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use viaduct_base::{FieldError, Kind, Refusal};
+use viaduct_domain::permission::Caller;
+
+use crate::problem::Problem;
+
+/// A JSON body. Only `application/json` is read, so that a foreign page cannot post a form here.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            Refusal::new(Kind::TooLarge, format!("the body could not be read: {rejection}"))
+        })?;
+        Ok(Self(parse_json(&bytes)?))
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) == Some("application/json") {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Kind::InvalidInput,
+        format!("`Content-Type: {kind}` is not read here: send `application/json`"),
+    ))
+}
+
+/// Reads JSON; a syntax or shape error carries its line and column.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = FieldError {
+            pointer: String::new(),
+            detail: error.to_string(),
+            line: Some(error.line() as u64),
+            column: Some(error.column() as u64),
+        };
+        Refusal::new(Kind::InvalidInput, format!("the body is not what this address takes: {error}"))
+            .with_errors(vec![place])
+    })
+}
+
+/// Query parameters.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        axum::extract::Query::try_from_uri(&parts.uri).map(|q| Self(q.0)).map_err(|rejection| {
+            Refusal::new(Kind::InvalidInput, format!("the query is not valid: {}", rejection.body_text()))
+                .into()
+        })
+    }
+}
+
+/// Who is calling; put on the request by [`crate::authenticate`].
+pub struct Who(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts
+            .extensions
+            .get::<Caller>()
+            .cloned()
+            .map(Who)
+            .ok_or_else(|| viaduct_base::Fault::new("no caller on the request").into())
+    }
+}

@@ -1,0 +1,11 @@
+//! REST over the use cases: native, MLflow and Open Inference Protocol routes.
+//!
+//! Bytes become domain types here and nowhere below; every route is mounted together with the row
+//! of the authorisation table that guards it.
+
+pub mod authenticate;
+pub mod extract;
+pub mod guard;
+pub mod openapi;
+pub mod problem;
+pub mod routes;

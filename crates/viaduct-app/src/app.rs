@@ -1,0 +1,176 @@
+//! The application: what every verb needs, cheap to clone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use viaduct_auth::Params;
+use viaduct_base::{Clock, ClockKind, Error, SimulatedClock, Timestamp, WorkspaceId};
+use viaduct_blob::Blobs;
+use viaduct_decisions::DecisionLog;
+use viaduct_domain::permission::{Caller, Operation, check};
+use viaduct_domain::policy::Policy;
+use viaduct_infer::Runtime;
+use viaduct_store::{Scope, Store};
+
+use crate::identity::Directory;
+
+/// How to train a model again.
+#[derive(Debug, Clone)]
+pub struct Reproduce {
+    /// The Python that runs it.
+    pub python: PathBuf,
+    /// When it is given up.
+    pub time_limit: Duration,
+    /// Memory of each process, MiB.
+    pub memory_limit_mib: u64,
+}
+
+/// Choices of the configuration that verbs read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether only this machine can reach the server.
+    pub is_loopback: bool,
+    /// How passwords are hashed.
+    pub password_params: Params,
+    /// How to reproduce, when allowed.
+    pub reproduce: Option<Reproduce>,
+    /// The folder of everything that is not in the database.
+    pub data_dir: PathBuf,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Artifacts.
+    pub blobs: Blobs,
+    /// Decisions.
+    pub decisions: DecisionLog,
+    /// The model runtime, if one was found; else the sentence that says how to get it.
+    pub runtime: Result<Runtime, String>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The same clock, when it can be advanced.
+    pub simulated: Option<Arc<SimulatedClock>>,
+    /// The gates.
+    pub policy: Policy,
+    /// The rest.
+    pub settings: Settings,
+}
+
+/// The application. Clones share everything.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) parts: Arc<Parts>,
+    /// People and tokens in memory, so that authentication needs no database.
+    pub(crate) directory: Arc<Directory>,
+    /// The workspace in which every caller acts, until there are more.
+    pub(crate) workspace: WorkspaceId,
+    /// Rung when a job was written.
+    pub(crate) bell: Arc<Notify>,
+}
+
+impl App {
+    /// Opens the application over its parts: reads the workspace and the people.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn open(parts: Parts) -> Result<Self, Error> {
+        let workspace = parts
+            .store
+            .read("find_workspace", |tx| {
+                viaduct_store::workspace::find_by_name(tx, viaduct_store::workspace::DEFAULT)
+            })
+            .await
+            .map_err(Error::from)?
+            .ok_or_else(|| viaduct_base::Fault::new("the database has no `default` workspace"))?;
+        let app = Self {
+            parts: Arc::new(parts),
+            directory: Arc::new(Directory::default()),
+            workspace: workspace.id,
+            bell: Arc::new(Notify::new()),
+        };
+        app.reload_directory().await?;
+        Ok(app)
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    /// Artifacts.
+    pub fn blobs(&self) -> &Blobs {
+        &self.parts.blobs
+    }
+
+    /// Decisions.
+    pub fn decisions(&self) -> &DecisionLog {
+        &self.parts.decisions
+    }
+
+    /// The gates.
+    pub fn policy(&self) -> &Policy {
+        &self.parts.policy
+    }
+
+    /// The configuration's choices.
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The runtime, or why there is none.
+    pub fn runtime(&self) -> Result<&Runtime, &str> {
+        self.parts.runtime.as_ref().map_err(String::as_str)
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// Which clock rows are written under.
+    pub fn clock_kind(&self) -> ClockKind {
+        self.parts.clock.kind()
+    }
+
+    /// The clock's word in tables.
+    pub fn clock_word(&self) -> &'static str {
+        match self.clock_kind() {
+            ClockKind::System => "system",
+            ClockKind::Simulated => "simulated",
+        }
+    }
+
+    /// The workspace of the installation.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// The platform itself as a caller.
+    pub fn system(&self) -> Caller {
+        Caller::system(self.workspace)
+    }
+
+    /// Checks the authorisation table; what comes back is the permission that the store demands.
+    ///
+    /// # Errors
+    /// The table's refusal.
+    pub fn authorise(&self, caller: &Caller, operation: Operation) -> Result<Scope, Error> {
+        check(caller, operation)?;
+        Ok(Scope::of(caller.workspace))
+    }
+
+    /// Rings after a commit that wrote jobs, so that the worker looks at once.
+    pub fn ring(&self) {
+        self.bell.notify_waiters();
+        self.bell.notify_one();
+    }
+
+    /// Waits for the next ring.
+    pub async fn wait_for_ring(&self) {
+        self.bell.notified().await;
+    }
+}

@@ -1,0 +1,12 @@
+//! Every verb of the control plane: authorise, read, decide, write, commit. One folder a noun, one
+//! file a verb; `grep promote` shows a feature from page to table.
+//!
+//! Invariant: only here does a transaction begin and end, and only [`App::authorise`] makes a
+//! [`viaduct_store::Scope`].
+
+mod app;
+mod audit;
+pub mod identity;
+pub mod mlflow;
+
+pub use app::{App, Parts, Reproduce, Settings};
