@@ -1,1 +1,6 @@
 //! Tracking and registry: MLflow's verbs.
+
+mod location;
+pub mod resolve;
+
+pub use location::checked_path;
