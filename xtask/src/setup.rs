@@ -87,7 +87,10 @@ fn python_environment() -> Outcome {
     for file in existing_requirements() {
         install.arg("-r").arg(file);
     }
-    run(&mut install)?;
+    // Why again: what pip already has stays in its cache, and a registry may hiccup.
+    if run(&mut install).is_err() {
+        run(&mut install)?;
+    }
     fs::write(&stamp, wanted).map_err(|e| format!("`{}` cannot be written: {e}", stamp.display()))
 }
 

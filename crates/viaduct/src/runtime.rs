@@ -64,7 +64,11 @@ pub(crate) fn setup(config: &Config, python: &Path, printer: &mut Printer) -> Re
 
 fn fetch(python: &Path, work: &Path) -> Result<PathBuf, Failure> {
     let args = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
-    run(python, &args, &[work.as_os_str(), REQUIREMENT.as_ref()])?;
+    let more = [work.as_os_str(), REQUIREMENT.as_ref()];
+    // Why again: a registry may hiccup, and this is the first thing that a new user runs.
+    if run(python, &args, &more).is_err() {
+        run(python, &args, &more)?;
+    }
     walk(work)?
         .into_iter()
         .find(|path| path.extension().is_some_and(|e| e == "whl"))
