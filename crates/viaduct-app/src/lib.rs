@@ -6,7 +6,10 @@
 
 mod app;
 mod audit;
+pub mod clock;
 pub mod identity;
+pub mod kpi;
 pub mod mlflow;
+pub mod project;
 
 pub use app::{App, Parts, Reproduce, Settings};

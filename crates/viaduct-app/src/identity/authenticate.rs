@@ -46,7 +46,11 @@ impl App {
     }
 
     fn by_token(&self, token: &Secret<String>) -> Result<Person, Error> {
-        let wrong = || refused("the token is unknown, revoked or expired: make one with `viaduct token create`");
+        let wrong = || {
+            refused(
+                "the token is unknown, revoked or expired: make one with `viaduct token create`",
+            )
+        };
         let hash = Form::Token.hash(token.expose()).ok_or_else(wrong)?;
         let people = self.directory.people.load();
         let known = people.tokens.get(hash.as_str()).ok_or_else(wrong)?;
@@ -146,11 +150,7 @@ impl App {
             if let Some(person) = by_id.get_mut(&id) {
                 person.signed_in_at = Some(at);
             }
-            super::People {
-                by_id,
-                by_name: people.by_name.clone(),
-                tokens: people.tokens.clone(),
-            }
+            super::People { by_id, by_name: people.by_name.clone(), tokens: people.tokens.clone() }
         });
     }
 }

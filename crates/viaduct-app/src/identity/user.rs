@@ -5,8 +5,8 @@ use serde_json::json;
 use viaduct_auth::hash_password;
 use viaduct_base::{Error, Kind, Name, Refusal, Secret, Timestamp, UserId};
 use viaduct_domain::permission::{Caller, Operation, Role, Who};
-use viaduct_store::user::{self, UserRow};
 use viaduct_store::session;
+use viaduct_store::user::{self, UserRow};
 
 use crate::App;
 use crate::audit::Deed;
@@ -109,8 +109,7 @@ impl App {
     /// An unknown name; the last active admin.
     pub async fn disable_user(&self, caller: &Caller, name: &str) -> Result<UserView, Error> {
         let scope = self.authorise(caller, Operation::DisableUser)?;
-        let (app, caller, name, now) =
-            (self.clone(), caller.clone(), name.to_owned(), self.now());
+        let (app, caller, name, now) = (self.clone(), caller.clone(), name.to_owned(), self.now());
         let row = self
             .store()
             .write("disable_user", move |tx| -> Result<UserRow, Error> {
@@ -160,7 +159,10 @@ impl App {
 
 /// The refusal for a name that nobody has.
 pub(crate) fn no_user(name: &str) -> Refusal {
-    Refusal::new(Kind::NotFound, format!("there is no user `{name}`: `viaduct user list` shows who there is"))
+    Refusal::new(
+        Kind::NotFound,
+        format!("there is no user `{name}`: `viaduct user list` shows who there is"),
+    )
 }
 
 fn view(row: &UserRow, role: Role) -> UserView {

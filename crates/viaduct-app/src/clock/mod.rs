@@ -1,0 +1,141 @@
+//! The clock and the schedules that follow it.
+
+use serde::Serialize;
+use serde_json::json;
+use viaduct_base::{ClockKind, Error, Kind, ProjectId, Refusal, Span, Timestamp};
+use viaduct_domain::permission::{Caller, Operation};
+use viaduct_store::schedule::{self, ScheduleRow};
+use viaduct_store::{StoreError, Tx, job, setting};
+
+use crate::App;
+
+/// The key under which the simulated time outlives the process.
+pub const SIMULATED_NOW: &str = "clock.simulated_now";
+/// A project's daily work runs this long after midnight UTC.
+const DAILY_AT: Span = Span::minutes(10);
+/// Longest way that one call may advance.
+const ADVANCE_MAX: Span = Span::days(400);
+/// How long to wait for the queue between looks.
+const POLL: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// What the clock says.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClockView {
+    /// The present moment.
+    pub now: Timestamp,
+    /// `system` or `simulated`.
+    pub kind: ClockKind,
+}
+
+impl App {
+    /// What the clock says.
+    ///
+    /// # Errors
+    /// The table's refusal.
+    pub fn read_clock(&self, caller: &Caller) -> Result<ClockView, Error> {
+        self.authorise(caller, Operation::ReadClock)?;
+        Ok(ClockView { now: self.now(), kind: self.clock_kind() })
+    }
+
+    /// Advances the simulated clock: stops at every due schedule in order, and answers when the
+    /// queue is quiet.
+    ///
+    /// # Errors
+    /// `clock-not-simulated`; a time in the past or too far ahead.
+    pub async fn advance_clock(&self, caller: &Caller, to: Timestamp) -> Result<ClockView, Error> {
+        self.authorise(caller, Operation::AdvanceClock)?;
+        let Some(clock) = self.parts.simulated.clone() else {
+            return Err(Refusal::new(
+                Kind::ClockNotSimulated,
+                "this server runs on the machine's clock: start one on a new data directory with `--clock simulated`",
+            )
+            .into());
+        };
+        let now = self.now();
+        if to < now || to.since(now) > ADVANCE_MAX {
+            let detail = format!("`{to}` is not between now ({now}) and {ADVANCE_MAX} later");
+            return Err(Refusal::new(Kind::InvalidInput, detail).into());
+        }
+        while let Some(due) = self.next_due().await?.filter(|due| *due <= to) {
+            clock.advance_to(due);
+            self.start_due().await?;
+            self.wait_until_quiet().await?;
+        }
+        clock.advance_to(to);
+        let text = to.to_string();
+        self.store()
+            .write("keep_clock", move |tx| setting::put(tx, SIMULATED_NOW, &text, to))
+            .await
+            .map_err(Error::from)?;
+        self.wait_until_quiet().await?;
+        self.read_clock(caller)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        self.store().read("next_due", schedule::next_due).await.map_err(Error::from)
+    }
+
+    /// Turns every schedule that is due into a job.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn start_due(&self) -> Result<usize, Error> {
+        let (app, now) = (self.clone(), self.now());
+        let started = self
+            .store()
+            .write("start_due", move |tx| -> Result<usize, Error> {
+                let due = schedule::list_due(tx, now)?;
+                for row in &due {
+                    let mut next = row.next_due;
+                    while next <= now {
+                        next = next + row.every;
+                    }
+                    if schedule::advance(tx, &row.name, row.next_due, next)? {
+                        let payload: serde_json::Value =
+                            serde_json::from_str(&row.payload_json).unwrap_or_default();
+                        app.enqueue(tx, &row.kind, &payload, &row.name)?;
+                    }
+                }
+                Ok(due.len())
+            })
+            .await?;
+        if started > 0 {
+            self.ring();
+        }
+        Ok(started)
+    }
+
+    /// Waits until no job is due and none runs. Parked jobs do not hold it up; they are shown.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn wait_until_quiet(&self) -> Result<(), Error> {
+        loop {
+            let counts = self.store().read("count_jobs", job::counts).await.map_err(Error::from)?;
+            if counts.waiting == 0 && counts.running == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Puts a project's daily work on the schedule.
+    pub(crate) fn write_schedule(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = ScheduleRow {
+            name: format!("daily:{project}"),
+            workspace_id: self.workspace(),
+            project_id: Some(project),
+            kind: "measure_project".to_owned(),
+            payload_json: json!({ "project": project }).to_string(),
+            every: Span::days(1),
+            next_due: now.day().plus(1).start() + DAILY_AT,
+            last_due: None,
+        };
+        schedule::put(tx, &row)
+    }
+}
