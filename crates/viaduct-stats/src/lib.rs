@@ -20,6 +20,7 @@
 //! ```
 
 pub mod calc;
+pub mod detectors;
 pub mod dist;
 pub mod drift;
 pub mod estimate;

@@ -1,7 +1,7 @@
 //! The table of families: name, fields, source, function.
 
 use super::{
-    data::{drift, profile},
+    data::{detectors, drift, profile},
     input::{Answer, Fields},
     value::{arms, counts, money, panel, series},
 };
@@ -43,6 +43,12 @@ pub(crate) const FAMILIES: &[Family] = &[
         fields: "srm (ok, warn, alert), success [{p, dir}], guardrails [{non_inferior}], deterioration [{p}]; optional alpha, contamination, pre_period_p, missing_outcomes_p, registered_before_exposure",
         source: "Schultzberg and others, arXiv 2402.11609; value.md 1.5.8",
         run: counts::decision_rule,
+    },
+    Family {
+        name: "detectors",
+        fields: "detector (ADWIN, PageHinkley, DDM, EDDM, HDDM_A, HDDM_W), params, stream (numbers, or 0 and 1 with 1 = error)",
+        source: "river 0.26.1",
+        run: detectors::detectors,
     },
     Family {
         name: "did",

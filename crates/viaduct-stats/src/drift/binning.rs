@@ -113,7 +113,7 @@ fn equal_widths(values: &[f64], width: f64) -> Result<Vec<f64>, Insufficient> {
 /// # Errors
 /// No bins, or a range that does not have room for them.
 pub fn even_edges(low: f64, high: f64, bins: usize) -> Result<Vec<f64>, Insufficient> {
-    require(bins >= 1 && bins <= BINS_MAX, "bins", "from 1 to 1000000")?;
+    require((1..=BINS_MAX).contains(&bins), "bins", "from 1 to 1000000")?;
     let step = (high - low) / bins as f64;
     require(step.is_finite() && step > 0.0, "range", "finite and of some extent")?;
     let mut edges: Vec<f64> = (0..=bins).map(|i| i as f64 * step + low).collect();
@@ -183,14 +183,14 @@ pub fn categories(reference: &[String], current: &[String]) -> Result<Categories
     })
 }
 
+/// Sorted distinct values with the counts of both samples.
+pub type ValueCounts = (Vec<f64>, Vec<u64>, Vec<u64>);
+
 /// Counts of two numeric samples over the sorted union of their values.
 ///
 /// # Errors
 /// An empty sample or values that are not finite.
-pub fn value_counts(
-    reference: &[f64],
-    current: &[f64],
-) -> Result<(Vec<f64>, Vec<u64>, Vec<u64>), Insufficient> {
+pub fn value_counts(reference: &[f64], current: &[f64]) -> Result<ValueCounts, Insufficient> {
     require_rows("reference", reference.len() as u64, 1)?;
     require_rows("current", current.len() as u64, 1)?;
     require_finite("reference", reference)?;

@@ -135,3 +135,32 @@ fn profiles() {
     println!("profile: {cases} cases");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn detectors_as_river() {
+    let names = [
+        "adwin_real_abrupt_mean",
+        "ddm_bernoulli_err_jump",
+        "eddm_bernoulli_err_drop",
+        "hddm_a_bernoulli_err_gradual",
+        "hddm_w_bernoulli_err_drop",
+        "pagehinkley_real_two_drifts",
+    ];
+    for name in names {
+        let Some(case) = read(&format!("samples/detectors_{name}.json")) else { return };
+        let got = calc("detectors", &case["inputs"]);
+        for key in ["drift_at", "warning_at"] {
+            let list = got[key].as_array().expect("indices");
+            let expected = &case["expected"][key];
+            match expected.as_array() {
+                Some(expected) => assert_eq!(list, expected, "{name} {key}"),
+                None => {
+                    assert_eq!(json!(list.len()), expected["count"], "{name} {key}");
+                    let ends = |side: &str| expected[side].as_array().expect("indices").clone();
+                    assert!(list.starts_with(&ends("first")), "{name} {key}");
+                    assert!(list.ends_with(&ends("last")), "{name} {key}");
+                }
+            }
+        }
+    }
+}

@@ -55,7 +55,7 @@ fn is_context(family: &str, path: &str) -> bool {
         return true;
     }
     match family {
-        "did" => [".t", ".p", ".ci95"].iter().any(|top| path == *top),
+        "did" => [".t", ".p", ".ci95"].contains(&path),
         "structural_time_series" => path.starts_with(".mle."),
         _ => false,
     }

@@ -1,4 +1,5 @@
 //! Families of data: drift, profiles, performance without labels, detectors.
 
+pub(crate) mod detectors;
 pub(crate) mod drift;
 pub(crate) mod profile;
