@@ -62,6 +62,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
     },
+    /// The record of who did and measured what
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
     /// Bring in what the server needs but does not contain
     Setup {
         #[command(subcommand)]
@@ -107,6 +112,12 @@ pub(crate) struct ServerArgs {
 pub(crate) enum ConfigVerb {
     /// Print every value and where it came from; passwords are hidden
     Show(LocalArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Check every hash chain; exits 5 and names the entry when one was changed
+    Verify(LocalArgs),
 }
 
 #[derive(Debug, Subcommand)]

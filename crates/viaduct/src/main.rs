@@ -3,6 +3,7 @@
 //!
 //! Invariant: the environment is read here and nowhere below.
 
+mod audit;
 mod backup;
 mod calc;
 mod cli;
@@ -21,7 +22,7 @@ use clap::Parser as _;
 use viaduct_base::Secret;
 use viaduct_cli::{Connection, Failure, Format, Identity, Printer};
 
-use cli::{Cli, Command, ConfigVerb, LocalArgs, SetupWhat};
+use cli::{AuditVerb, Cli, Command, ConfigVerb, LocalArgs, SetupWhat};
 use config::{Config, Inputs, Settings};
 
 fn main() -> ExitCode {
@@ -61,6 +62,9 @@ fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         Command::Restore { local, from } => {
             let config = check(&settings(&local, &local.flags())?)?;
             backup::restore(&config, &from, printer)
+        }
+        Command::Audit { verb: AuditVerb::Verify(local) } => {
+            audit::verify(&check(&settings(&local, &local.flags())?)?, printer)
         }
         Command::Setup { what: SetupWhat::Runtime { local, python } } => {
             let config = check(&settings(&local, &local.flags())?)?;
