@@ -1,13 +1,19 @@
 //! What changed from one evaluation of a gate to the next.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Evaluation, Status};
+use crate::fact::SubjectKind;
+
+/// Changes of the ground that an evaluation stands on are named by these words, never by an id.
+const GROUND: [&str; 4] = ["policy", "tier", "purpose", "subject"];
 
 /// One criterion, or one other thing, that is not as it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// The criterion's id, or `policy`, `tier`, `subject`.
+    /// The criterion's id, or `policy`, `tier`, `purpose`, `subject`.
     pub what: String,
     /// How it stood; nothing when it was not there.
     pub before: Option<Status>,
@@ -17,6 +23,14 @@ pub struct Difference {
     pub blocking: bool,
     /// For people.
     pub sentence: String,
+}
+
+impl Difference {
+    /// Whether the ground changed: the policy, the tier, the purpose, or what the facts are about.
+    /// A signature under the evaluation before does not hold for the one after.
+    pub fn is_ground(&self) -> bool {
+        GROUND.contains(&self.what.as_str())
+    }
 }
 
 /// What is not as it was, in the order of the policy.
@@ -65,7 +79,8 @@ fn ground(before: &Evaluation, after: &Evaluation) -> Vec<Difference> {
     if before.purposes != after.purposes {
         say("purpose", "the purpose flags changed".to_owned());
     }
-    for (kind, was) in &before.subjects {
+    let read = subjects_read(before);
+    for (kind, was) in before.subjects.iter().filter(|(kind, _)| read.contains(kind)) {
         match after.subjects.get(kind) {
             Some(is) if is.id == was.id => {}
             Some(is) => {
@@ -75,4 +90,15 @@ fn ground(before: &Evaluation, after: &Evaluation) -> Vec<Difference> {
         }
     }
     rows
+}
+
+/// The kinds of things that the checks of an evaluation depend on.
+fn subjects_read(evaluation: &Evaluation) -> BTreeSet<SubjectKind> {
+    let checks = evaluation.results.iter().flat_map(|result| &result.checks);
+    checks
+        .flat_map(|check| {
+            let also = check.fact.also_depends_on().iter().copied();
+            also.chain([check.fact.subject_kind()])
+        })
+        .collect()
 }

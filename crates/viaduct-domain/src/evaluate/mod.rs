@@ -316,4 +316,6 @@ fn criterion(
 }
 
 #[cfg(test)]
+pub(crate) mod passing;
+#[cfg(test)]
 mod tests;
