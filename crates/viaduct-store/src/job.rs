@@ -100,7 +100,7 @@ statement!(EXTEND, platform, "UPDATE job SET lease_until = $3 WHERE id = $1 AND 
 statement!(
     COMPLETE,
     platform,
-    "UPDATE job SET completed_at = CASE WHEN again = 1 THEN NULL ELSE $3 END, \
+    "UPDATE job SET completed_at = CASE WHEN again = 1 THEN NULL ELSE CAST($3 AS BIGINT) END, \
      attempts = CASE WHEN again = 1 THEN 0 ELSE attempts END, run_at = $3, again = 0, \
      lease_token = NULL, lease_until = NULL, last_error = NULL \
      WHERE id = $1 AND lease_token = $2"

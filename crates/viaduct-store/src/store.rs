@@ -288,8 +288,9 @@ fn postgres_engines(
     absent: Absent,
 ) -> Result<Engines, OpenError> {
     let door = Arc::new(SchemaDoor::new(url.clone(), schema));
+    let pause = Arc::new(postgres::Pause::default());
     let connection = || {
-        postgres::new(address, Arc::clone(&door))
+        postgres::new(address, Arc::clone(&door), Arc::clone(&pause))
             .map_err(|_| OpenError::InvalidUrl { text: url.to_string() })
     };
     let mut first = connection()?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
@@ -24,14 +24,45 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Postgres {
     config: Config,
     door: Arc<SchemaDoor>,
+    pause: Arc<Pause>,
     client: Option<Client>,
     prepared: HashMap<&'static str, postgres::Statement>,
-    backoff: Duration,
-    next_try: Option<Instant>,
+}
+
+/// When a server that was away may be tried again; shared, so that the first connection that
+/// finds it back opens the way for all.
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    state: Mutex<Option<(Instant, Duration)>>,
+}
+
+impl Pause {
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Duration)>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        self.lock().is_none_or(|(until, _)| Instant::now() >= until)
+    }
+
+    fn end(&self) {
+        *self.lock() = None;
+    }
+
+    /// Doubles the pause, with a fifth of chance so that replicas do not march in step.
+    fn grow(&self) {
+        let mut state = self.lock();
+        let next = state.map_or(BACKOFF_MIN, |(_, last)| (last * 2).min(BACKOFF_MAX));
+        *state = Some((Instant::now() + next.mul_f64(rand::random_range(0.8..1.2)), next));
+    }
 }
 
 /// Reads the address; nothing is connected yet.
-pub(crate) fn new(url: &str, door: Arc<SchemaDoor>) -> Result<Postgres, postgres::Error> {
+pub(crate) fn new(
+    url: &str,
+    door: Arc<SchemaDoor>,
+    pause: Arc<Pause>,
+) -> Result<Postgres, postgres::Error> {
     let mut config: Config = url.parse()?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -40,14 +71,7 @@ pub(crate) fn new(url: &str, door: Arc<SchemaDoor>) -> Result<Postgres, postgres
     if config.get_application_name().is_none() {
         config.application_name("viaduct");
     }
-    Ok(Postgres {
-        config,
-        door,
-        client: None,
-        prepared: HashMap::new(),
-        backoff: BACKOFF_MIN,
-        next_try: None,
-    })
+    Ok(Postgres { config, door, pause, client: None, prepared: HashMap::new() })
 }
 
 impl Postgres {
@@ -58,22 +82,20 @@ impl Postgres {
             return Ok(());
         }
         self.drop_client();
-        let now = Instant::now();
-        if self.next_try.is_some_and(|at| now < at) {
+        if !self.pause.is_over() {
             return Err(Failure::away("the last try to connect failed a moment ago"));
         }
         match self.config.connect(NoTls) {
             Ok(client) => {
                 self.client = Some(client);
-                self.backoff = BACKOFF_MIN;
-                self.next_try = None;
-                self.script("SET client_min_messages TO warning; SET idle_in_transaction_session_timeout TO '60s';")
+                self.pause.end();
+                self.script(
+                    "SET client_min_messages TO warning; \
+                     SET idle_in_transaction_session_timeout TO '60s';",
+                )
             }
             Err(error) => {
-                // Why: a lone retry after a short break is cheap, a crowd of them is not.
-                let jitter = rand::random_range(0.8..1.2);
-                self.next_try = Some(Instant::now() + self.backoff.mul_f64(jitter));
-                self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+                self.pause.grow();
                 Err(Failure::away(chain(&error)))
             }
         }

@@ -34,16 +34,8 @@ statement!(
     platform,
     "SELECT COALESCE(MAX(CAST(experiment_id AS BIGINT)), -1) + 1 AS next FROM experiment"
 );
-statement!(
-    FIND,
-    scoped,
-    "SELECT * FROM experiment WHERE workspace_id = $1 AND experiment_id = $2"
-);
-statement!(
-    FIND_BY_NAME,
-    scoped,
-    "SELECT * FROM experiment WHERE workspace_id = $1 AND name = $2"
-);
+statement!(FIND, scoped, "SELECT * FROM experiment WHERE workspace_id = $1 AND experiment_id = $2");
+statement!(FIND_BY_NAME, scoped, "SELECT * FROM experiment WHERE workspace_id = $1 AND name = $2");
 statement!(
     LIST,
     scoped,

@@ -68,11 +68,7 @@ pub fn log(tx: &mut Tx, scope: &Scope, run_id: &str, row: &MetricRow) -> Result<
 }
 
 /// The latest point of each key of a run.
-pub fn list_latest(
-    tx: &mut Tx,
-    scope: &Scope,
-    run_id: &str,
-) -> Result<Vec<MetricRow>, StoreError> {
+pub fn list_latest(tx: &mut Tx, scope: &Scope, run_id: &str) -> Result<Vec<MetricRow>, StoreError> {
     let values = [Value::text(scope.workspace), run_id.into()];
     tx.query(&LIST_LATEST, &values)?.iter().map(read).collect()
 }

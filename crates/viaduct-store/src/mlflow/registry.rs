@@ -347,24 +347,14 @@ pub fn list_model_tags(tx: &mut Tx, scope: &Scope, name: &str) -> Result<Vec<Pai
 }
 
 /// Points an alias at a version.
-pub fn set_alias(
-    tx: &mut Tx,
-    scope: &Scope,
-    name: &str,
-    row: &AliasRow,
-) -> Result<(), StoreError> {
+pub fn set_alias(tx: &mut Tx, scope: &Scope, name: &str, row: &AliasRow) -> Result<(), StoreError> {
     let [workspace, name] = named(scope, name);
     let values = [workspace, name, (&row.alias).into(), row.version.into(), row.set_at.into()];
     tx.execute(&SET_ALIAS, &values).map(|_| ())
 }
 
 /// Deletes an alias.
-pub fn delete_alias(
-    tx: &mut Tx,
-    scope: &Scope,
-    name: &str,
-    alias: &str,
-) -> Result<(), StoreError> {
+pub fn delete_alias(tx: &mut Tx, scope: &Scope, name: &str, alias: &str) -> Result<(), StoreError> {
     let [workspace, name] = named(scope, name);
     tx.execute(&DELETE_ALIAS, &[workspace, name, alias.into()]).map(|_| ())
 }
@@ -466,8 +456,7 @@ pub fn set_version_tag(
     pair: &Pair,
 ) -> Result<(), StoreError> {
     let [workspace, name] = named(scope, name);
-    let values =
-        [workspace, name, version.into(), (&pair.key).into(), (&pair.value).into()];
+    let values = [workspace, name, version.into(), (&pair.key).into(), (&pair.value).into()];
     tx.execute(&SET_VERSION_TAG, &values).map(|_| ())
 }
 
