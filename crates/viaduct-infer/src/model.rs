@@ -84,6 +84,23 @@ impl Model {
         }
     }
 
+    /// What [`ModelOutput`]s of this model hold: `label`, `probability`, `probabilities`, `value`, or
+    /// the graph's own output names.
+    pub fn answers(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for (role, output) in self.roles.iter().zip(&self.signature.outputs) {
+            match role {
+                Role::Label => found.push("label".into()),
+                Role::Value => found.push("value".into()),
+                Role::Matrix(_) | Role::Maps => {
+                    found.extend(["probability".into(), "probabilities".into()]);
+                }
+                Role::Named => found.push(output.name.clone()),
+            }
+        }
+        found
+    }
+
     /// Whether a row of this shape fills the model's inputs; costs no run.
     ///
     /// # Errors

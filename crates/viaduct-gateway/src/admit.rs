@@ -1,0 +1,32 @@
+//! Who may call an endpoint.
+
+use viaduct_base::{Digest, Kind, Refusal};
+
+use crate::call::CallKey;
+use crate::endpoint::Endpoint;
+use crate::snapshot::ConsumerSnapshot;
+
+impl Endpoint {
+    /// Lets the caller in, as a consumer where a key says which.
+    ///
+    /// Why the lookup leaks nothing by its time: it compares hashes of a key that nobody can aim.
+    pub(crate) fn admit(&self, key: &CallKey) -> Result<Option<&ConsumerSnapshot>, Refusal> {
+        let name = &self.spec.name;
+        let refused = |detail: String| Err(Refusal::new(Kind::LoginRequired, detail));
+        match key {
+            CallKey::Trusted => Ok(None),
+            CallKey::Key(sent) => {
+                let hash = Digest::of(sent.expose().as_bytes());
+                match self.keys.get(&hash).and_then(|place| self.spec.consumers.get(*place)) {
+                    Some(consumer) => Ok(Some(consumer)),
+                    None => refused(format!("the key is not one of endpoint `{name}`'s consumers")),
+                }
+            }
+            CallKey::Absent if self.spec.open => Ok(None),
+            CallKey::Absent => refused(format!(
+                "endpoint `{name}` needs a key: send `Authorization: Bearer <key>`; an owner makes \
+                 one by `POST /api/v1/endpoints/{name}/consumers`"
+            )),
+        }
+    }
+}

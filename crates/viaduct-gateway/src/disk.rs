@@ -1,0 +1,87 @@
+//! The copy on disk: the snapshot and the models that it names, enough to serve without the
+//! database.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use viaduct_base::{Digest, Fault};
+
+use crate::snapshot::Snapshot;
+
+const SNAPSHOT: &str = "snapshot.json";
+const MODELS: &str = "models";
+
+pub(crate) fn prepare(dir: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(dir.join(MODELS)).map_err(|e| fault(dir, e))
+}
+
+/// The snapshot of the last run; `None` on a first start.
+pub(crate) fn read(dir: &Path) -> Result<Option<Snapshot>, Fault> {
+    let path = dir.join(SNAPSHOT);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fault(&path, e)),
+    };
+    let mut snapshot: Snapshot = serde_json::from_slice(&bytes).map_err(|e| fault(&path, e))?;
+    // Why: a restored backup may lie in another directory than the one it was taken from.
+    for model in snapshot.endpoints.iter_mut().filter_map(|endpoint| endpoint.model.as_mut()) {
+        let here = dir.join(MODELS).join(model.onnx.file_name().unwrap_or_default());
+        if here.is_file() {
+            model.onnx = here;
+        }
+    }
+    Ok(Some(snapshot))
+}
+
+/// Replaces the snapshot as a whole; a crash leaves the old one or the new one.
+pub(crate) fn write(dir: &Path, snapshot: &Snapshot) -> Result<(), Fault> {
+    let path = dir.join(SNAPSHOT);
+    let json = serde_json::to_vec_pretty(snapshot).map_err(|e| fault(&path, e))?;
+    replace(&path, &json).map_err(|e| fault(&path, e))
+}
+
+/// Copies a model file to a name made of its hash; the same bytes are stored once.
+pub(crate) fn keep_model(dir: &Path, source: &Path) -> io::Result<PathBuf> {
+    let bytes = fs::read(source)?;
+    // The extension stays: a file that is no ONNX is recognised by it too.
+    let extension = source.extension().unwrap_or_default().to_string_lossy();
+    let kept = dir.join(MODELS).join(format!("{}.{extension}", Digest::of(&bytes)));
+    if !kept.exists() {
+        replace(&kept, &bytes)?;
+    }
+    Ok(kept)
+}
+
+/// Deletes model files that the snapshot does not name. What cannot be deleted is left.
+pub(crate) fn drop_unnamed_models(dir: &Path, snapshot: &Snapshot) {
+    let named: HashSet<_> =
+        snapshot.endpoints.iter().filter_map(|e| e.model.as_ref()).map(|m| &m.onnx).collect();
+    let Ok(entries) = fs::read_dir(dir.join(MODELS)) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if !named.contains(&path) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Why 0600: the snapshot holds hashes of keys and the salt of entity hashes.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn fault(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+    Fault::caused(format!("the gateway's copy `{}`", path.display()), source)
+}

@@ -1,0 +1,27 @@
+//! The data plane: one straight corridor from request to answer.
+//!
+//! `request ➜ endpoint snapshot ➜ contract check ➜ assignment ➜ inference ➜ rule ➜ decision log
+//! append ➜ answer`. The control plane publishes an immutable [`Snapshot`]; the gateway swaps it
+//! in and keeps a copy with its models on disk, so that it serves after a restart while the
+//! database is away. Invariant: no answer leaves before its decisions are in the log. It does not
+//! know the database or HTTP.
+
+mod admit;
+mod call;
+mod disk;
+mod endpoint;
+mod gateway;
+mod infer;
+mod metadata;
+mod metrics;
+mod place;
+mod predict;
+mod snapshot;
+mod usual;
+
+pub use call::{Answer, CallKey, PredictCall};
+pub use endpoint::Problem;
+pub use gateway::{Gateway, GatewayConfig, Readiness};
+pub use infer::{InferAnswer, InferCall, InputTensor, OutputTensor, Parameter, TensorData};
+pub use metadata::{EndpointMetadata, TensorMetadata};
+pub use snapshot::{ConsumerSnapshot, EndpointSnapshot, Mode, ServedModel, Snapshot};

@@ -1,0 +1,96 @@
+//! What an endpoint takes and gives, for the protocol's metadata and for forms.
+
+use viaduct_base::Refusal;
+use viaduct_domain::contract::LogicalType;
+
+use crate::endpoint::Endpoint;
+use crate::gateway::Gateway;
+
+/// One column in the protocol's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorMetadata {
+    /// Its name.
+    pub name: String,
+    /// `FP64`, `INT64`, `BOOL` or `BYTES`.
+    pub datatype: &'static str,
+    /// Dimensions; -1 is free.
+    pub shape: Vec<i64>,
+}
+
+/// An endpoint as the Open Inference Protocol describes a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointMetadata {
+    /// The endpoint's name.
+    pub name: String,
+    /// The version that it serves, if any.
+    pub versions: Vec<String>,
+    /// What it takes: the contract's fields.
+    pub inputs: Vec<TensorMetadata>,
+    /// What it gives.
+    pub outputs: Vec<TensorMetadata>,
+    /// Whether it can answer.
+    pub ready: bool,
+}
+
+impl Gateway {
+    /// Describes an endpoint.
+    ///
+    /// # Errors
+    /// There is no such endpoint, or no snapshot yet.
+    pub fn metadata(&self, endpoint: &str) -> Result<EndpointMetadata, Refusal> {
+        let table = self.table()?;
+        let endpoint = table.find(endpoint)?;
+        let spec = &endpoint.spec;
+        let fields = spec.contract.as_ref().map(|contract| contract.fields()).unwrap_or_default();
+        let inputs = fields.iter().map(|f| column(&f.name, datatype(f.logical_type))).collect();
+        let outputs = outputs(endpoint);
+        let versions = spec.model.iter().map(|model| model.version.to_string()).collect();
+        // A shadow answers business as usual without its model.
+        let answers = endpoint.model.is_ok() || spec.frozen || spec.mode == crate::Mode::Shadow;
+        Ok(EndpointMetadata {
+            name: spec.name.to_string(),
+            versions,
+            inputs,
+            outputs,
+            ready: answers,
+        })
+    }
+}
+
+fn column(name: &str, datatype: &'static str) -> TensorMetadata {
+    TensorMetadata { name: name.to_owned(), datatype, shape: vec![-1, 1] }
+}
+
+/// What the model and the rule give; nothing of the model while it is not loaded.
+fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
+    let known = endpoint.model.as_ref().map(|model| model.answers()).unwrap_or_default();
+    let mut outputs: Vec<_> = known
+        .iter()
+        .filter_map(|name| match name.as_str() {
+            "label" => Some(column(name, label_type(endpoint))),
+            "probability" | "value" => Some(column(name, "FP64")),
+            "probabilities" => Some(TensorMetadata { shape: vec![-1, -1], ..column(name, "FP64") }),
+            _ => None,
+        })
+        .collect();
+    if endpoint.spec.rule.is_some() {
+        outputs.push(column("action", "BYTES"));
+    }
+    outputs
+}
+
+fn label_type(endpoint: &Endpoint) -> &'static str {
+    let outputs = endpoint.model.as_ref().map(|model| &*model.signature().outputs);
+    let labels = outputs.unwrap_or_default().iter().filter(|o| o.name.contains("label"));
+    let is_whole = labels.map(|o| o.datatype.as_str()).any(|t| matches!(t, "INT64" | "INT32"));
+    if is_whole { "INT64" } else { "BYTES" }
+}
+
+fn datatype(logical: LogicalType) -> &'static str {
+    match logical {
+        LogicalType::Number => "FP64",
+        LogicalType::Integer => "INT64",
+        LogicalType::Boolean => "BOOL",
+        _ => "BYTES",
+    }
+}
