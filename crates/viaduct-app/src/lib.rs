@@ -7,6 +7,7 @@
 mod app;
 mod audit;
 pub mod clock;
+pub mod gate;
 pub mod identity;
 pub mod kpi;
 pub mod mlflow;
