@@ -29,6 +29,7 @@ mod linear;
 pub mod metrics;
 pub mod moments;
 pub mod profile;
+pub mod unlabelled;
 pub mod value;
 
 pub use estimate::{Estimate, Method, one_sided_lower};

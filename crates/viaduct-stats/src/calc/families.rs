@@ -1,7 +1,7 @@
 //! The table of families: name, fields, source, function.
 
 use super::{
-    data::{detectors, drift, profile},
+    data::{detectors, drift, profile, unlabelled},
     input::{Answer, Fields},
     value::{arms, counts, money, panel, series},
 };
@@ -33,6 +33,18 @@ pub(crate) const FAMILIES: &[Family] = &[
         run: arms::bayes,
     },
     Family {
+        name: "cbpe",
+        fields: "reference {p, y}, analysis {p, y or null}, y_pred_rule, chunk_size (rows)",
+        source: "NannyML 0.13.1, CBPE",
+        run: unlabelled::cbpe,
+    },
+    Family {
+        name: "cbpe_multiclass",
+        fields: "probabilities {class: column}, reference and analysis {columns, yhat, y}, chunk_size (rows)",
+        source: "NannyML 0.13.1, CBPE one against the rest",
+        run: unlabelled::cbpe_multiclass,
+    },
+    Family {
         name: "cuped",
         fields: "y_a, x_a, y_b, x_b (arrays; outcome and its value before the trial, null = no history)",
         source: "Deng and others 2013; pooled theta as gbstats",
@@ -55,6 +67,12 @@ pub(crate) const FAMILIES: &[Family] = &[
         fields: "columns [unit, time, d, y], rows (one a unit and period)",
         source: "two-way fixed effects, CR1 by unit as fixest and reghdfe; value.md 1.5.10",
         run: panel::did,
+    },
+    Family {
+        name: "dle",
+        fields: "features, reference and analysis {features, y_pred, y_true or null}, chunk_size (rows)",
+        source: "NannyML 0.13.1, DLE; boosted trees with LightGBM's defaults",
+        run: unlabelled::dle,
     },
     Family {
         name: "drift_evidently",

@@ -164,3 +164,59 @@ fn detectors_as_river() {
         }
     }
 }
+
+fn check_chunks(expected: &Value, got: &Value, value_rel: f64, binds: &dyn Fn(&str) -> bool) {
+    let tolerance = |path: &str| {
+        if !binds(path) {
+            return None;
+        }
+        let rel = if path.ends_with(".value") { value_rel } else { 1e-6 };
+        Some(Tolerance { rel, abs: 1e-9 })
+    };
+    let mut found = Vec::new();
+    differences(expected, got, "", &tolerance, &mut found);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn performance_of_a_binary_classifier() {
+    let Some(file) = read("cbpe.json") else { return };
+    for case in file["cases"].as_object().expect("cases").values() {
+        let mut input = case.clone();
+        if let Value::Object(map) = &mut input {
+            map.retain(|key, _| {
+                !["expected_chunks", "needs_calibration", "isotonic_on_analysis_first20"]
+                    .contains(&key.as_str())
+            });
+        }
+        let expected = json!({
+            "chunks": case["expected_chunks"], "needs_calibration": case["needs_calibration"],
+            "isotonic_on_analysis_first20": case["isotonic_on_analysis_first20"],
+        });
+        // The random error of the average precision changes from run to run.
+        check_chunks(&expected, &calc("cbpe", &input), 1e-6, &|path| {
+            let is_random = path.contains("average_precision")
+                && (path.contains("sampling_error") || path.contains("confidence"));
+            !is_random
+        });
+    }
+}
+
+#[test]
+fn performance_of_several_classes() {
+    let Some(case) = read("samples/cbpe_multiclass_first_chunk.json") else { return };
+    let mut got = calc("cbpe_multiclass", &case["inputs"]);
+    got["chunks"].as_array_mut().expect("chunks").truncate(1);
+    check_chunks(&case["expected"], &got, 1e-6, &|_| true);
+}
+
+#[test]
+fn performance_of_a_regression() {
+    let Some(case) = read("samples/dle_first_chunk.json") else { return };
+    let mut got = calc("dle", &case["inputs"]);
+    got["chunks"].as_array_mut().expect("chunks").truncate(1);
+    check_chunks(&case["expected"], &got, 0.1, &|path| {
+        ["sampling_error", "confidence"].iter().all(|key| !path.contains(key))
+    });
+    println!("{}", got["chunks"][0]);
+}

@@ -3,3 +3,4 @@
 pub(crate) mod detectors;
 pub(crate) mod drift;
 pub(crate) mod profile;
+pub(crate) mod unlabelled;
