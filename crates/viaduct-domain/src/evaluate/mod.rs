@@ -316,6 +316,8 @@ fn criterion(
 }
 
 #[cfg(test)]
+mod harm;
+#[cfg(test)]
 pub(crate) mod passing;
 #[cfg(test)]
 mod tests;

@@ -90,3 +90,10 @@ pub(crate) fn input(gate: &Gate, tier: Tier) -> EvaluationInput {
     }
     input
 }
+
+/// G1 and an input that opens it.
+pub(crate) fn g1(tier: Tier) -> (Gate, EvaluationInput) {
+    let gate = shipped(GateName::G1);
+    let input = input(&gate, tier);
+    (gate, input)
+}

@@ -145,7 +145,7 @@ facts! {
     ContractSignatureCoverage = "contract.signature_coverage", Contract, Scalar, Share, by ContractCollector, also ModelVersion, "share of the model's inputs that the contract covers";
     ContractRequestPassShare = "contract.request_pass_share", Contract, Scalar, Share, by ContractCollector, "share of requests that met the contract";
     ContractClassifiedShare = "contract.classified_share", Contract, Scalar, Share, by ContractCollector, "share of contract fields with a classification";
-    ContractPurposeApproved = "contract.purpose_approved", Contract, Flag, Flag, by ContractCollector, "the project's purpose is among the contract's purposes";
+    ContractPurposeApproved = "contract.purpose_approved", Contract, Flag, Flag, by ContractCollector, also Charter, "the project's purpose is among the contract's purposes";
     OutcomeJoinedShare = "outcome.joined_share", Endpoint, Scalar, Share, by OutcomeCollector, "share of past decisions whose outcome came back";
     OutcomeDelayP90Days = "outcome.delay_p90_days", Endpoint, Scalar, Days, by OutcomeCollector, "days until nine of ten outcomes are back";
     OutcomeDelayWithinPlan = "outcome.delay_within_plan", Endpoint, Flag, Flag, by OutcomeCollector, also Kpi, "outcomes come back within the KPI's maturity";
