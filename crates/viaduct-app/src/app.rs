@@ -11,6 +11,7 @@ use viaduct_blob::Blobs;
 use viaduct_decisions::DecisionLog;
 use viaduct_domain::permission::{Caller, Operation, check};
 use viaduct_domain::policy::Policy;
+use viaduct_gateway::Gateway;
 use viaduct_infer::Runtime;
 use viaduct_store::{Scope, Store};
 
@@ -48,6 +49,8 @@ pub struct Parts {
     pub blobs: Blobs,
     /// Decisions.
     pub decisions: DecisionLog,
+    /// The data plane.
+    pub gateway: Gateway,
     /// The model runtime, if one was found; else the sentence that says how to get it.
     pub runtime: Result<Runtime, String>,
     /// Time.
@@ -109,6 +112,11 @@ impl App {
     /// Decisions.
     pub fn decisions(&self) -> &DecisionLog {
         &self.parts.decisions
+    }
+
+    /// The data plane.
+    pub fn gateway(&self) -> &Gateway {
+        &self.parts.gateway
     }
 
     /// The gates.

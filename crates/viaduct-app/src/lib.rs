@@ -7,10 +7,14 @@
 mod app;
 mod audit;
 pub mod clock;
+pub mod decision;
+pub mod endpoint;
 pub mod gate;
 pub mod identity;
 pub mod kpi;
 pub mod mlflow;
+pub mod outcome;
 pub mod project;
+pub mod trial;
 
 pub use app::{App, Parts, Reproduce, Settings};

@@ -1,7 +1,8 @@
 //! Who may call an endpoint.
 
-use viaduct_base::{Digest, Kind, Refusal};
+use viaduct_base::{Digest, Kind, Refusal, Secret};
 
+use crate::Gateway;
 use crate::call::CallKey;
 use crate::endpoint::Endpoint;
 use crate::snapshot::ConsumerSnapshot;
@@ -28,5 +29,15 @@ impl Endpoint {
                  one by `POST /api/v1/endpoints/{name}/consumers`"
             )),
         }
+    }
+}
+
+impl Gateway {
+    /// Whether a consumer's key is one of the endpoint's; for outcomes, which come by another door.
+    ///
+    /// # Errors
+    /// It is not; there is no such endpoint, or no snapshot yet.
+    pub fn check_key(&self, endpoint: &str, key: &Secret<String>) -> Result<(), Refusal> {
+        self.table()?.find(endpoint)?.admit(&CallKey::Key(key.clone())).map(|_| ())
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use viaduct_base::{ClockKind, Error, Kind, ProjectId, Refusal, Span, Timestamp};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::schedule::{self, ScheduleRow};
+use viaduct_store::trial::TrialRow;
 use viaduct_store::{StoreError, Tx, job, setting};
 
 use crate::App;
@@ -13,6 +14,8 @@ use crate::App;
 pub const SIMULATED_NOW: &str = "clock.simulated_now";
 /// A project's daily work runs this long after midnight UTC.
 const DAILY_AT: Span = Span::minutes(10);
+/// Between two runs of what happens once: longer than anything lives.
+const ONCE: Span = Span::days(36_500);
 /// Longest way that one call may advance.
 const ADVANCE_MAX: Span = Span::days(400);
 /// How long to wait for the queue between looks.
@@ -117,6 +120,29 @@ impl App {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Wakes the snapshot up when a trial begins and ends: its arms follow the plan's times.
+    pub(crate) fn write_trial_schedule(
+        &self,
+        tx: &mut Tx,
+        trial: &TrialRow,
+    ) -> Result<(), StoreError> {
+        let marks = [("starts", trial.starts_at), ("ends", trial.ends_at)];
+        for (mark, at) in marks {
+            let row = ScheduleRow {
+                name: format!("trial:{}:{mark}", trial.id),
+                workspace_id: self.workspace(),
+                project_id: Some(trial.project_id),
+                kind: "bind_models".to_owned(),
+                payload_json: "{}".to_owned(),
+                every: ONCE,
+                next_due: at,
+                last_due: None,
+            };
+            schedule::put(tx, &row)?;
+        }
+        Ok(())
     }
 
     /// Puts a project's daily work on the schedule.
