@@ -16,8 +16,9 @@ use crate::{DataDirLock, DatabaseConfig, DatabaseUrl, Dialect, OpenError, StoreE
 
 /// SQLite serves one writer at a time anyway; a second thread would only wait.
 const SQLITE_WRITERS: usize = 1;
-/// Measured: beyond four the shared rows (chain heads) are the limit, not the connections.
-const POSTGRES_WRITERS: usize = 4;
+/// One fills a group while the other waits for the disk. Measured with 32 askers: a third and
+/// fourth only wait for each other at shared rows such as the heads of chains.
+const POSTGRES_WRITERS: usize = 2;
 const READERS: usize = 4;
 /// More waiting than this means that the database does not keep up; then say so early.
 const WAITING_MAX: usize = 20_000;

@@ -1,5 +1,7 @@
 //! The store's contract, run on SQLite and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop there")]
+
 mod chains;
 mod decisions;
 mod engine;

@@ -153,3 +153,24 @@ fn between<'a>(text: &'a str, open: &str, close: &str) -> &'a str {
     let rest = &text[start..];
     &rest[..rest.find(close).unwrap_or(rest.len())]
 }
+
+#[test]
+fn the_readme_lists_every_function() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let listed = readme.split("## The functions").nth(1).unwrap();
+    for module in std::fs::read_to_string(root.join("src/lib.rs")).unwrap().lines() {
+        let Some(module) = module.strip_prefix("pub mod ").and_then(|m| m.strip_suffix(';')) else {
+            continue;
+        };
+        // A noun with a folder keeps its own list.
+        let Ok(source) = std::fs::read_to_string(root.join(format!("src/{module}.rs"))) else {
+            continue;
+        };
+        let section = listed.split(&format!("\n{module}\n")).nth(1).unwrap_or_default();
+        for line in source.lines().filter_map(|l| l.strip_prefix("pub fn ")) {
+            let name = line.split(['(', '<']).next().unwrap_or_default();
+            assert!(section.contains(&format!("  {name}(")), "{module}::{name}");
+        }
+    }
+}
