@@ -6,6 +6,8 @@
 pub mod authenticate;
 pub mod extract;
 pub mod guard;
+pub mod oip;
 pub mod openapi;
+pub mod predict;
 pub mod problem;
 pub mod routes;
