@@ -12,7 +12,7 @@ use viaduct_decisions::DecisionLog;
 use viaduct_domain::permission::{Caller, Operation, check};
 use viaduct_domain::policy::Policy;
 use viaduct_gateway::Gateway;
-use viaduct_infer::Runtime;
+use viaduct_infer::{Runtime, RuntimeConfig};
 use viaduct_store::{Scope, Store};
 
 use crate::identity::Directory;
@@ -51,8 +51,8 @@ pub struct Parts {
     pub decisions: DecisionLog,
     /// The data plane.
     pub gateway: Gateway,
-    /// The model runtime, if one was found; else the sentence that says how to get it.
-    pub runtime: Result<Runtime, String>,
+    /// Where the model runtime is looked for.
+    pub runtime: RuntimeConfig,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The same clock, when it can be advanced.
@@ -129,9 +129,12 @@ impl App {
         &self.parts.settings
     }
 
-    /// The runtime, or why there is none.
-    pub fn runtime(&self) -> Result<&Runtime, &str> {
-        self.parts.runtime.as_ref().map_err(String::as_str)
+    /// The model runtime, loaded when it is first asked for.
+    ///
+    /// # Errors
+    /// `runtime-missing` with the command that brings it.
+    pub fn runtime(&self) -> Result<Runtime, Error> {
+        Runtime::find(&self.parts.runtime).map_err(|missing| Error::Refused(missing.into()))
     }
 
     /// The present moment.

@@ -9,6 +9,7 @@ mod audit;
 pub mod clock;
 pub mod decision;
 pub mod endpoint;
+pub mod fact;
 pub mod gate;
 pub mod identity;
 pub mod kpi;

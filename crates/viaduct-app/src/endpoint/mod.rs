@@ -7,4 +7,4 @@ mod snapshot;
 
 pub use consumer::NewConsumer;
 pub use list::{Day, EndpointView};
-pub(crate) use snapshot::registered;
+pub use snapshot::registered;

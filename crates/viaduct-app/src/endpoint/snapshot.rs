@@ -154,7 +154,10 @@ impl App {
 }
 
 /// The registered trial of a row.
-pub(crate) fn registered(row: &trial::TrialRow) -> Result<RegisteredTrial, Error> {
+///
+/// # Errors
+/// When the row does not read.
+pub fn registered(row: &trial::TrialRow) -> Result<RegisteredTrial, Error> {
     let damaged = |what: &str| Fault::new(format!("trial `{}` does not read: {what}", row.id));
     Ok(RegisteredTrial {
         plan: serde_json::from_str(&row.plan_json).map_err(|e| damaged(&e.to_string()))?,

@@ -15,15 +15,21 @@ use crate::App;
 use crate::project::Project;
 
 /// The rows around a project that subjects are named by.
-pub(crate) struct Ground {
-    pub(crate) endpoint: Option<EndpointRow>,
-    pub(crate) binding: Option<BindingRow>,
-    pub(crate) trials: Vec<TrialRow>,
+pub struct Ground {
+    /// The project's endpoint.
+    pub endpoint: Option<EndpointRow>,
+    /// The version behind it.
+    pub binding: Option<BindingRow>,
+    /// Every registered trial.
+    pub trials: Vec<TrialRow>,
 }
 
 impl Ground {
     /// Reads them.
-    pub(crate) fn read(tx: &mut Tx, scope: &Scope, project: &Project) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn read(tx: &mut Tx, scope: &Scope, project: &Project) -> Result<Self, Error> {
         let endpoints = endpoint::list_by_project(tx, scope, project.id)?;
         let endpoint = endpoints.into_iter().find(|row| row.removed_at.is_none());
         let binding = match &endpoint {
@@ -35,7 +41,7 @@ impl Ground {
     }
 
     /// The latest registered trial.
-    pub(crate) fn trial(&self) -> Option<&TrialRow> {
+    pub fn trial(&self) -> Option<&TrialRow> {
         self.trials.iter().max_by_key(|row| (row.registered_at, row.id))
     }
 

@@ -20,11 +20,12 @@ use viaduct_store::{Scope, Tx, evaluation, fact};
 use crate::App;
 use crate::project::{Project, load, load_all};
 
-pub(crate) use input::Ground;
+pub use input::Ground;
 pub use input::current_subjects;
 pub use request::ReviewView;
 pub use sign::SignReview;
 pub use stored::StoredEvaluation;
+pub(crate) use stored::fact_row;
 pub use waiver::{AskWaiver, WaiverView};
 
 /// The next gate of a project, evaluated now.

@@ -74,8 +74,11 @@ impl Project {
     }
 }
 
-/// The project of that name.
-pub(crate) fn load(tx: &mut Tx, scope: &Scope, name: &str) -> Result<Project, Error> {
+/// The project of that name or id.
+///
+/// # Errors
+/// `not-found`; when the database does not answer.
+pub fn load(tx: &mut Tx, scope: &Scope, name: &str) -> Result<Project, Error> {
     let row = match name.parse::<ProjectId>() {
         Ok(id) => project::find(tx, scope, id)?.filter(|row| row.removed_at.is_none()),
         Err(_) => project::find_by_name(tx, scope, name)?,
@@ -85,7 +88,10 @@ pub(crate) fn load(tx: &mut Tx, scope: &Scope, name: &str) -> Result<Project, Er
 }
 
 /// Every project by name.
-pub(crate) fn load_all(tx: &mut Tx, scope: &Scope) -> Result<Vec<Project>, Error> {
+///
+/// # Errors
+/// When the database does not answer.
+pub fn load_all(tx: &mut Tx, scope: &Scope) -> Result<Vec<Project>, Error> {
     project::list(tx, scope)?.into_iter().map(|row| read(tx, scope, row)).collect()
 }
 

@@ -10,4 +10,4 @@ pub use apply::Applied;
 pub use end::End;
 pub use list::{ProjectSummary, StageView};
 pub use load::Project;
-pub(crate) use load::{load, load_all};
+pub use load::{load, load_all};

@@ -37,7 +37,7 @@ pub struct Ground<'a> {
     /// Its contract.
     pub contract: Option<&'a Contract>,
     /// The current thing of each kind, as gates see it.
-    pub subjects: &'a dyn Fn(SubjectKind) -> Option<String>,
+    pub subjects: &'a (dyn Fn(SubjectKind) -> Option<String> + Sync),
     /// Decisions of the endpoint with their outcomes, oldest first.
     pub cases: &'a [Case],
     /// Requests in the contract's window.
@@ -108,11 +108,7 @@ pub const LIVE_DAYS: i32 = 28;
 impl Ground<'_> {
     /// The provenance of what rests on these cases.
     fn provenance(&self, replayed: bool) -> Provenance {
-        match (replayed, self.clock) {
-            (true, _) => Provenance::Replayed,
-            (false, ClockKind::Simulated) => Provenance::Simulated,
-            (false, ClockKind::System) => Provenance::Live,
-        }
+        provenance(self.clock, replayed)
     }
 
     /// A measurement of `name` about the current thing of its kind; `None` when there is none.
@@ -151,6 +147,46 @@ pub fn measure(ground: &Ground<'_>) -> Vec<Measurement> {
     out.extend(rule::measure(ground, &cases));
     out.extend(people::measure(ground));
     out
+}
+
+/// The shadow comparison, when its one look may be taken.
+pub struct ShadowFound {
+    /// The estimate.
+    pub estimate: viaduct_stats::Estimate,
+    /// Cases whose counterfactual nobody knows.
+    pub unknown: u64,
+    /// First and last case.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// True when any row came from a replay.
+    pub replayed: bool,
+}
+
+/// The shadow comparison of the bound version, when its one look may be taken.
+pub fn shadow_estimate(ground: &Ground<'_>) -> Option<ShadowFound> {
+    let compared = shadow::compare(ground)?;
+    Some(ShadowFound {
+        estimate: compared.estimate?,
+        unknown: compared.shadow.unknown,
+        window: compared.shadow.window,
+        replayed: compared.shadow.replayed,
+    })
+}
+
+/// The measurements of a rerun.
+pub fn reproduction(
+    done: &Reproduction,
+    subjects: &dyn Fn(SubjectKind) -> Option<String>,
+    clock: ClockKind,
+) -> Vec<Measurement> {
+    model::reproduced(done, subjects, provenance(clock, false))
+}
+
+fn provenance(clock: ClockKind, replayed: bool) -> Provenance {
+    match (replayed, clock) {
+        (true, _) => Provenance::Replayed,
+        (false, ClockKind::Simulated) => Provenance::Simulated,
+        (false, ClockKind::System) => Provenance::Live,
+    }
 }
 
 /// The registered trial's one look, when it may be taken.

@@ -1,7 +1,8 @@
 //! M1, M2 and M3 from what the model's run carries.
 
 use serde_json::json;
-use viaduct_domain::fact::{FactName, FactValue, Measurement};
+use viaduct_base::digest_json;
+use viaduct_domain::fact::{FactName, FactValue, Measurement, Provenance, Subject, SubjectKind};
 use viaduct_stats::Estimate;
 
 use super::Ground;
@@ -17,8 +18,6 @@ pub struct Evidence {
     pub inputs: Vec<String>,
     /// The probes over the run's tables; absent when the run carries none.
     pub probe: Option<Probe>,
-    /// The last clean rerun; absent when nobody asked for one.
-    pub reproduction: Option<Reproduction>,
 }
 
 /// What the tables show.
@@ -75,9 +74,6 @@ pub(super) fn measure(ground: &Ground<'_>) -> Vec<Measurement> {
         out.extend(leaks(ground, probe));
     }
     out.extend(after_decision(ground, model));
-    out.extend(
-        model.reproduction.as_ref().map(|done| reproduced(ground, done)).unwrap_or_default(),
-    );
     out
 }
 
@@ -149,23 +145,28 @@ fn after_decision(ground: &Ground<'_>, model: &Evidence) -> Option<Measurement> 
     Some(made.n(model.inputs.len() as u64).note(note))
 }
 
-fn reproduced(ground: &Ground<'_>, done: &Reproduction) -> Vec<Measurement> {
-    let inputs = json!({ "rerun": done.digest });
+pub(super) fn reproduced(
+    done: &Reproduction,
+    subjects: &dyn Fn(SubjectKind) -> Option<String>,
+    provenance: Provenance,
+) -> Vec<Measurement> {
+    let Ok(digest) = digest_json(&json!({ "rerun": done.digest })) else { return Vec::new() };
+    let make = |name: FactName, value: FactValue, note: String| {
+        let subject = Subject::new(name.subject_kind(), subjects(name.subject_kind())?);
+        let made = Measurement::new(name, subject, value, digest.clone());
+        Some(made.provenance(provenance).note(note))
+    };
     let gap = done.gap();
     let same = gap.is_some_and(|gap| gap <= GAP_MAX);
-    let note = match (&done.failed, gap) {
-        (Some(why), _) => format!("asked by `{}`: {why}", done.asked_by),
-        (None, _) => format!(
+    let note = match &done.failed {
+        Some(why) => format!("asked by `{}`: {why}", done.asked_by),
+        None => format!(
             "asked by `{}`: `{}` was {} and came out as {}",
             done.asked_by, done.metric, done.recorded, done.again
         ),
     };
-    let flag = ground
-        .measured(FactName::ModelReproduced, FactValue::flag(same), &inputs)
-        .map(|made| made.note(note.clone()));
-    let scalar = gap.and_then(|gap| {
-        let name = FactName::ModelReproducedMetricGap;
-        Some(ground.measured(name, FactValue::scalar(gap), &inputs)?.note(note))
-    });
+    let flag = make(FactName::ModelReproduced, FactValue::flag(same), note.clone());
+    let scalar =
+        gap.and_then(|gap| make(FactName::ModelReproducedMetricGap, FactValue::scalar(gap), note));
     flag.into_iter().chain(scalar).collect()
 }

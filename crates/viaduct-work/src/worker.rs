@@ -1,0 +1,160 @@
+//! The worker: one loop that claims due jobs, runs them, and starts schedules.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use viaduct_app::App;
+use viaduct_base::{ClockKind, Error, JobId, Span, Timestamp};
+use viaduct_store::event;
+use viaduct_store::job::{self, JobRow};
+
+use crate::job::{Cache, JobError, run};
+
+/// How long a claimed job is ours; extended while it runs.
+const LEASE: Span = Span::seconds(60);
+/// How often a running job's lease is extended.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long the loop rests when nothing rings.
+const REST: Duration = Duration::from_millis(500);
+/// Jobs claimed at once; they run one after the other, because two cores serve requests too.
+const CLAIM: i64 = 8;
+/// Events published in one go.
+const EVENTS: i64 = 256;
+
+/// The worker of one process.
+pub struct Worker {
+    app: App,
+    token: String,
+    cache: Cache,
+}
+
+impl Worker {
+    /// A worker on this application.
+    pub fn new(app: App) -> Self {
+        let token = JobId::new(Timestamp::from_system()).to_string();
+        Self { app, token, cache: Cache::default() }
+    }
+
+    /// Works until `stop` turns true; a job that runs then is finished first.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(error) = self.turn().await {
+                tracing::warn!(%error, "the queue does not answer");
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+            tokio::select! {
+                () = self.app.wait_for_ring() => {}
+                () = tokio::time::sleep(REST) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    /// Does everything that is due now.
+    async fn turn(&mut self) -> Result<(), Error> {
+        // Under the simulated clock only `clock/advance` starts schedules, in order.
+        if self.app.clock_kind() == ClockKind::System {
+            self.app.start_due().await?;
+        }
+        loop {
+            let claimed = self.claim().await?;
+            if claimed.is_empty() {
+                return self.publish_events().await;
+            }
+            for job in claimed {
+                self.run_one(job).await?;
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Vec<JobRow>, Error> {
+        let token = self.token.clone();
+        self.app
+            .store()
+            .write("claim_jobs", move |tx| {
+                let now = Timestamp::from_system();
+                job::claim(tx, &token, now, now + LEASE, CLAIM)
+            })
+            .await
+            .map_err(Error::from)
+    }
+
+    async fn run_one(&mut self, job: JobRow) -> Result<(), Error> {
+        let started = std::time::Instant::now();
+        let payload: Value = serde_json::from_str(&job.payload_json).unwrap_or_default();
+        let heart = tokio::spawn(beat(self.app.clone(), job.id, self.token.clone()));
+        let work = run(self.app.clone(), job.kind.clone(), payload, self.cache.clone());
+        // Why a task of its own: a panic in a job ends the job, not the worker.
+        let done = match tokio::spawn(work).await {
+            Ok(done) => done,
+            Err(panic) => Err(JobError::Fail(format!("the job panicked: {panic}"))),
+        };
+        heart.abort();
+        let (token, id, kind) = (self.token.clone(), job.id, job.kind);
+        let millis = started.elapsed().as_millis();
+        match done {
+            Ok(()) => tracing::debug!(job.kind = %kind, millis, "job done"),
+            Err(ref error) => tracing::warn!(job.kind = %kind, job.id = %id, %error, "job failed"),
+        }
+        self.app
+            .store()
+            .write("finish_job", move |tx| -> Result<(), Error> {
+                let now = Timestamp::from_system();
+                match &done {
+                    Ok(()) => {
+                        job::complete(tx, id, &token, now)?;
+                    }
+                    Err(JobError::Retry(why)) => {
+                        job::retry(tx, id, &token, why, now)?;
+                    }
+                    Err(JobError::Fail(why)) => {
+                        job::park(tx, id, &token, why, now)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Publishes what the outbox holds. The log is its first reader; webhooks and streams come
+    /// with their issue and will read the same rows.
+    async fn publish_events(&self) -> Result<(), Error> {
+        let token = self.token.clone();
+        let published = self
+            .app
+            .store()
+            .write("publish_events", move |tx| -> Result<Vec<(String, String)>, Error> {
+                let now = Timestamp::from_system();
+                let events = event::claim(tx, &token, now, now + LEASE, EVENTS)?;
+                let mut told = Vec::with_capacity(events.len());
+                for row in events {
+                    event::set_published(tx, row.id, &token, now)?;
+                    told.push((row.kind, row.object_id));
+                }
+                Ok(told)
+            })
+            .await?;
+        for (kind, object) in published {
+            tracing::info!(event.kind = %kind, object.id = %object, "{kind}");
+        }
+        Ok(())
+    }
+}
+
+async fn beat(app: App, id: JobId, token: String) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let token = token.clone();
+        let kept = app
+            .store()
+            .write("extend_job", move |tx| {
+                job::extend(tx, id, &token, Timestamp::from_system() + LEASE)
+            })
+            .await;
+        if !matches!(kept, Ok(true)) {
+            return;
+        }
+    }
+}
