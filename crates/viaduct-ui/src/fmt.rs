@@ -67,7 +67,7 @@ pub fn value(value: f64, unit: &str) -> String {
         "days" | "d" => format!("{} d", plain(value)),
         "microseconds" | "us" => micros(value),
         code if is_currency(code) => {
-            let decimals = if value.abs() >= 1000.0 { 0 } else { 2 };
+            let decimals = if value.abs() >= 100.0 { 0 } else { 2 };
             let text = number(value.abs(), decimals);
             let sign = if value < 0.0 && text.chars().any(|c| ('1'..='9').contains(&c)) {
                 "−"
@@ -82,7 +82,11 @@ pub fn value(value: f64, unit: &str) -> String {
 
 /// [`value`] with a sign in front of a positive number: for differences.
 pub fn signed(amount: f64, unit: &str) -> String {
-    let text = value(amount, unit);
+    let text = match value(amount, unit) {
+        // Why: a difference of two percentages is not a percentage of anything.
+        text if matches!(unit, "share" | "proportion") => text.replace('%', "pp"),
+        text => text,
+    };
     if amount > 0.0 { format!("+{text}") } else { text }
 }
 
@@ -180,6 +184,7 @@ mod tests {
         assert_eq!(value(-0.42, "EUR"), "−€0.42");
         assert_eq!(value(12_400.4, "CHF"), "CHF\u{a0}12,400");
         assert_eq!(signed(0.42, "EUR"), "+€0.42");
+        assert_eq!(signed(0.061, "share"), "+6.1 pp");
         assert_eq!(value(f64::NAN, "share"), "–");
         assert_eq!(micros(1_840.0), "1.8 ms");
     }

@@ -73,13 +73,13 @@ fn bar(m: &mut Markup, bars: &Bars, bucket: &Bucket, left: f64, slot: f64, y: Sc
     let mut below = 0.0;
     m.raw("<g class=\"point\"><title>").text(&title(bars, bucket)).raw("</title>");
     let (x, width) = (coord(left + slot * 0.14), coord(slot * 0.72));
-    for (i, _, count) in bars.parts(bucket).filter(|(_, _, count)| *count > 0.0) {
+    for (i, name, count) in bars.parts(bucket).filter(|(_, _, count)| *count > 0.0) {
         let (from, to) = (y.at(below), y.at(below + count));
         below += count;
         let (top, height) = (TOP + HEIGHT * (1.0 - to), (HEIGHT * (to - from) - 0.5).max(0.75));
         m.raw(format!(
             "<rect class=\"bar {}\" x=\"{x}%\" y=\"{}\" width=\"{width}%\" height=\"{}\" rx=\"1.5\"/>",
-            series_class(i),
+            series_class(name, i),
             coord(top),
             coord(height)
         ));

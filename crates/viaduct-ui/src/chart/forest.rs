@@ -88,6 +88,27 @@ pub fn chart(forest: &Forest) -> Markup {
     m
 }
 
+/// One interval beside zero without words, small enough for a table row; empty unless all are
+/// numbers. `side` is the class that colours it.
+pub fn mini(estimate: f64, lower: f64, upper: f64, side: &str, title: &str) -> Markup {
+    let mut m = Markup::default();
+    let all = [estimate, lower, upper];
+    let Some(scale) = Scale::covering(all.into_iter().chain([0.0])) else { return m };
+    if all.iter().any(|v| !v.is_finite()) {
+        return m;
+    }
+    let at = |value: f64| coord(4.0 + scale.at(value) * 112.0);
+    m.raw("<svg class=\"whisker ").text(side);
+    m.raw("\" role=\"img\" width=\"120\" height=\"14\"><title>").text(title).raw("</title>");
+    let (zero, low, high, dot) = (at(0.0), at(lower), at(upper), at(estimate));
+    m.raw(format!(
+        "<line class=\"zero\" x1=\"{zero}\" x2=\"{zero}\" y1=\"1\" y2=\"13\"/>\
+         <line class=\"reach\" x1=\"{low}\" x2=\"{high}\" y1=\"7\" y2=\"7\"/>\
+         <circle class=\"knob\" cx=\"{dot}\" cy=\"7\" r=\"3.5\"/></svg>"
+    ));
+    m
+}
+
 fn draw_row(m: &mut Markup, row: &Row, unit: &str, top: f64, at: &dyn Fn(f64) -> String) {
     let middle = coord(top + 31.0);
     let (lower, upper, estimate) = (at(row.lower), at(row.upper), at(row.estimate));
@@ -141,6 +162,8 @@ mod tests {
         check::svg(&drawn, 1);
         assert_eq!(drawn.as_str().matches("effect-dot").count(), 1);
         assert!(drawn.as_str().contains("+€0.42 [+€0.05, +€0.79] at 95 %"));
+        check::svg(&mini(0.42, 0.05, 0.79, "up", "a < b"), 1);
+        assert!(mini(0.42, f64::NAN, 0.79, "up", "").is_empty());
         assert!(chart(&Forest::default()).as_str().contains("No data yet"));
     }
 }

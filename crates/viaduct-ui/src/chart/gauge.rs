@@ -61,8 +61,11 @@ fn domain(values: &[f64], unit: &str) -> Scale {
         return Scale::between(0.0, 1.0);
     }
     let with_zero = values.iter().copied().chain([0.0]);
-    let Some(scale) = Scale::covering(with_zero) else { return Scale::between(0.0, 1.0) };
-    scale.padded(0.08)
+    let highest = values.iter().copied().fold(0.0, f64::max);
+    if values.iter().all(|v| *v >= 0.0) {
+        return Scale::between(0.0, if highest > 0.0 { highest * 1.12 } else { 1.0 });
+    }
+    Scale::covering(with_zero).unwrap_or(Scale::between(0.0, 1.0)).padded(0.08)
 }
 
 fn zone(m: &mut Markup, bound: &Bound, at: &dyn Fn(f64) -> String) {

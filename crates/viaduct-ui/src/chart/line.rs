@@ -76,9 +76,9 @@ pub fn chart(lines: &Lines) -> Markup {
         .flatten()
         .chain(lines.reference.iter().map(|r| r.value));
     let days = points().map(|p| f64::from(p.day.number()));
-    if points().next().is_none() {
+    let Some(first) = points().map(|p| p.day).min() else {
         return no_data("the first day with a value draws the first point.");
-    }
+    };
     let (Some(y), Some(x)) = (Scale::covering(values), Scale::covering(days)) else {
         return no_data("no value is a number.");
     };
@@ -89,7 +89,8 @@ pub fn chart(lines: &Lines) -> Markup {
     m.raw("<svg class=\"plot\" role=\"img\" width=\"100%\" height=\"246\" aria-label=\"");
     m.text(&lines.label).raw("\">");
     grid(&mut m, y, &lines.unit);
-    day_axis(&mut m, x);
+    let last = points().map(|p| p.day).max().unwrap_or(first);
+    day_axis(&mut m, x, first, last);
     m.raw(format!(
         "<svg x=\"0\" y=\"{TOP}\" width=\"100%\" height=\"{HEIGHT}\" viewBox=\"0 0 1000 1000\" \
          preserveAspectRatio=\"none\" class=\"stretch\">"
@@ -132,14 +133,16 @@ fn grid(m: &mut Markup, y: Scale, unit: &str) {
     }
 }
 
-fn day_axis(m: &mut Markup, x: Scale) {
-    // Why four at most: five day labels touch each other on a 380 px screen.
-    let ticks: Vec<f64> = x.ticks(3).into_iter().filter(|t| t.fract() == 0.0).collect();
-    for tick in ticks {
-        let share = x.at(tick);
+fn day_axis(m: &mut Markup, x: Scale, first: Day, last: Day) {
+    let length = last.number() - first.number();
+    // Why five at most: more labels touch each other on a 380 px screen.
+    let parts = length.clamp(1, 4);
+    for i in 0..=parts {
+        let day = first.plus((f64::from(length) * f64::from(i) / f64::from(parts)).round() as i32);
+        let share = across(x, day);
         let anchor = match share {
-            s if s < 0.06 => "start",
-            s if s > 0.94 => "end",
+            s if s < 0.02 => "start",
+            s if s > 0.98 => "end",
             _ => "middle",
         };
         m.raw(format!(
@@ -147,7 +150,10 @@ fn day_axis(m: &mut Markup, x: Scale) {
             coord(share * 100.0),
             coord(TOP + HEIGHT + 24.0)
         ));
-        m.text(&fmt::day_short(Day::from_number(tick as i32))).raw("</text>");
+        m.text(&fmt::day_short(day)).raw("</text>");
+        if length == 0 {
+            break;
+        }
     }
 }
 
@@ -169,7 +175,7 @@ fn band(m: &mut Markup, series: &Series, i: usize, x: Scale, y: Scale) {
         let above = ends.iter().map(|(day, _, upper)| place(x, y, *day, *upper));
         let below = ends.iter().rev().map(|(day, lower, _)| place(x, y, *day, *lower));
         let outline: Vec<String> = above.chain(below).collect();
-        let class = series_class(i);
+        let class = series_class(&series.name, i);
         m.raw(format!("<polygon class=\"band {class}\" points=\"{}\"/>", outline.join(" ")));
     }
 }
@@ -177,7 +183,7 @@ fn band(m: &mut Markup, series: &Series, i: usize, x: Scale, y: Scale) {
 fn path(m: &mut Markup, series: &Series, i: usize, x: Scale, y: Scale) {
     for run in runs(series) {
         let line: Vec<String> = run.iter().map(|p| place(x, y, p.day, p.value)).collect();
-        let class = series_class(i);
+        let class = series_class(&series.name, i);
         m.raw(format!("<polyline class=\"stroke {class}\" points=\"{}\"/>", line.join(" ")));
     }
 }
@@ -206,7 +212,7 @@ fn day_mark(m: &mut Markup, mark: &Mark, x: Scale) {
 }
 
 fn dots(m: &mut Markup, series: &Series, i: usize, lines: &Lines, x: Scale, y: Scale) {
-    let class = series_class(i);
+    let class = series_class(&series.name, i);
     // Why 45: beyond six weeks of days the dots run together and hide the line.
     let radius = if series.points.len() <= 45 { 2.5 } else { 0.0 };
     for point in series.points.iter().filter(|p| p.value.is_finite()) {

@@ -473,6 +473,23 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// G2 while the trial runs: its verdict does not exist yet.
+    pub(super) fn sample_g2_sealed() -> Self {
+        let mut gate = Self::sample_g2();
+        for criterion in gate.criteria.iter_mut().filter(|c| c.id.starts_with('V')) {
+            criterion.status = Status::NotEnoughData;
+            criterion.distance = Some("The registered look is on 10 May 2026.".into());
+            for check in &mut criterion.checks {
+                check.status = Status::NotEnoughData;
+                check.measure = Measure::Missing;
+                check.observed_at = None;
+            }
+        }
+        gate
+    }
+}
+
 impl Review {
     /// A review with one of two signatures.
     pub fn sample() -> Self {

@@ -142,6 +142,8 @@ impl ProjectPage {
             review: Some(Review::sample()),
             ask: AskState::Hidden,
             trial: None,
+            kpis: vec![Kpi::sample_history()],
+            endpoint: Self::sample().endpoint.map(|e| EndpointRef { mode: "shadow".into(), ..e }),
             waivers: Vec::new(),
             history: history().split_off(5),
             ..Self::sample()
@@ -150,12 +152,11 @@ impl ProjectPage {
 
     /// In pilot, trial running.
     pub fn sample_sealed() -> Self {
-        let mut kpi = Kpi::sample();
-        kpi.lines.series.truncate(1);
         Self {
             effect: None,
+            gate: Some(Gate::sample_g2_sealed()),
             trial: Some(Trial::sample_sealed()),
-            kpis: vec![kpi],
+            kpis: vec![Kpi::sample_sealed()],
             waivers: Vec::new(),
             history: history().split_off(1),
             ..Self::sample()

@@ -76,6 +76,7 @@ impl Kpi {
             maturity: "21 days".into(),
             baseline_frozen_at: Some(at(3, 8)),
             baseline_weeks: Some(26.0),
+            arms_sealed_until: None,
             lines: Lines {
                 label: "Margin per lead by day, history and both arms".into(),
                 unit: "EUR".into(),
@@ -88,6 +89,23 @@ impl Kpi {
                 reference: Some(Reference { value: 0.0, label: "break-even".into() }),
             },
         }
+    }
+
+    /// While the trial runs: both arms in one line.
+    pub(super) fn sample_sealed() -> Self {
+        let mut kpi = Self::sample();
+        kpi.arms_sealed_until = Some(at(125, 0));
+        kpi.lines.series.truncate(1);
+        kpi.lines.series.push(series("both arms together", 62..95, 0.78, 0.05, 17));
+        kpi
+    }
+
+    /// Before the trial: history alone.
+    pub(super) fn sample_history() -> Self {
+        let mut kpi = Self::sample();
+        kpi.lines.series.truncate(1);
+        kpi.lines.marks.clear();
+        kpi
     }
 
     pub(super) fn sample_empty() -> Self {

@@ -79,6 +79,12 @@ impl Effect {
         format!("{} to {}", end(self.lower), end(self.upper))
     }
 
+    /// The interval beside nothing, small enough for a table row.
+    pub fn whisker(&self) -> Markup {
+        let title = format!("{} [{}]", self.text(), self.interval_text());
+        crate::chart::forest::mini(self.estimate, self.lower, self.upper, self.side(), &title)
+    }
+
     /// The level as percent.
     pub fn level_text(&self) -> String {
         fmt::value(self.level, "share")

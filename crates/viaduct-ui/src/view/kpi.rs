@@ -30,6 +30,8 @@ pub struct Kpi {
     pub baseline_frozen_at: Option<Timestamp>,
     /// How many weeks the baseline covers.
     pub baseline_weeks: Option<f64>,
+    /// While a trial runs: when its one look is. Until then the lines must not tell arms apart.
+    pub arms_sealed_until: Option<Timestamp>,
     /// The lines: history, and one for each arm.
     pub lines: Lines,
 }

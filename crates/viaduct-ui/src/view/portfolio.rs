@@ -69,6 +69,10 @@ impl ProjectRow {
             .any(|text| text.to_lowercase().contains(&query))
     }
 
+    fn ready_chip(&self) -> Markup {
+        super::stage::chip("pass", "open", "Ready")
+    }
+
     fn ladder(&self) -> Markup {
         crate::chart::ladder::mini(self.stage)
     }

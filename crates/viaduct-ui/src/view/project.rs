@@ -185,7 +185,7 @@ impl ProjectPage {
     }
 
     fn is_next_gate(&self, name: &str) -> Option<&Gate> {
-        self.gate.as_ref().filter(|gate| gate.name == name)
+        self.gate.as_ref().filter(|gate| gate.name == name && self.stage.step().is_some())
     }
 
     fn spark(&self, endpoint: &EndpointRef) -> Markup {

@@ -143,7 +143,7 @@ impl Trial {
     pub fn sealed(&self) -> String {
         format!(
             "No look before the registered end. The plan allows one, on {}, when the last outcome \
-             is final; until then no effect and no p-value exists, here or anywhere else.",
+             is final; until then the effect is not computed, for anybody.",
             fmt::day(self.look_at.day())
         )
     }
