@@ -76,8 +76,9 @@ mod tests {
     #[test]
     fn numbers_behind_references() {
         let n = 1_234i64;
-        assert_eq!(count(&&n), "1,234");
-        assert_eq!(percent(&0.5), "50 %");
+        let behind = &&n;
+        assert_eq!(count(behind), "1,234");
+        assert_eq!(percent(0.5), "50 %");
         assert_eq!(words("data_owner"), "data owner");
     }
 }

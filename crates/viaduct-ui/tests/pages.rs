@@ -1,5 +1,7 @@
 //! Every page is rendered with its sample values and read back by a real HTML parser.
 
+#![expect(clippy::expect_used, reason = "helpers of tests; clippy knows only the tests themselves")]
+
 use std::collections::BTreeSet;
 
 use scraper::{Html, Selector};

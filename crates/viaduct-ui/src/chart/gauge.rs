@@ -10,7 +10,8 @@ const MIDDLE: f64 = 13.0;
 /// Draws the value (a bar) or the interval (a whisker with its estimate) beside the threshold's
 /// mark and the zone that passes. Empty when there is nothing numeric to compare.
 pub fn gauge(measure: &Measure, bound: &Bound, unit: &str, status: Status, title: &str) -> Markup {
-    let limits = bound.limits();
+    let mut limits = bound.limits();
+    limits.dedup();
     let mut values = measure.values();
     values.extend(&limits);
     values.retain(|v| v.is_finite());

@@ -5,6 +5,7 @@
 mod gate;
 mod pages;
 mod project;
+mod review;
 mod traffic;
 
 use viaduct_base::{Day, Fault, Span, Timestamp};

@@ -157,6 +157,21 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// The bound of a policy's operator (`>=`, `ci_lower_gt`, `inside`, …) with its numbers: how a
+    /// route fills the field. What cannot be drawn is [`Bound::Other`].
+    pub fn of(operator: &str, numbers: &[f64]) -> Self {
+        match (operator, numbers) {
+            (">=" | ">" | "ci_lower_gt" | "ci_lower_gte" | "count_gte", [limit]) => {
+                Bound::AtLeast(*limit)
+            }
+            ("<=" | "<" | "ci_upper_lt", [limit]) => Bound::AtMost(*limit),
+            ("==", [value]) => Bound::Inside(*value, *value),
+            ("inside", [low, high]) => Bound::Inside(*low, *high),
+            ("exists" | "is_true", _) => Bound::Holds,
+            _ => Bound::Other,
+        }
+    }
+
     pub(crate) fn limits(&self) -> Vec<f64> {
         match self {
             Bound::AtLeast(limit) | Bound::AtMost(limit) => vec![*limit],
@@ -340,4 +355,26 @@ impl Gate {
 
 fn stands(n: usize) -> String {
     if n == 1 { "1 criterion stands".to_owned() } else { format!("{n} criteria stand") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_become_bounds() {
+        assert_eq!(Bound::of("ci_lower_gt", &[0.0]), Bound::AtLeast(0.0));
+        assert_eq!(Bound::of("<", &[0.05]), Bound::AtMost(0.05));
+        assert_eq!(Bound::of("inside", &[0.01, 0.3]), Bound::Inside(0.01, 0.3));
+        assert_eq!(Bound::of("is_true", &[]), Bound::Holds);
+        assert_eq!(Bound::of(">=", &[]), Bound::Other);
+    }
+
+    #[test]
+    fn words_become_statuses() {
+        for status in Status::ALL {
+            assert_eq!(Status::parse(&status.slug().replace('-', "_")), Some(*status));
+        }
+        assert_eq!(Status::parse("passed"), None);
+    }
 }
