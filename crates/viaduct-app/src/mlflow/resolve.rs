@@ -122,9 +122,8 @@ pub fn resolve_version(
     let version = match &model.pick {
         Pick::Version(version) => i64::try_from(*version).ok(),
         Pick::Alias(alias) => {
-            let alias = alias.to_lowercase();
             let aliases = registry::list_aliases(tx, scope, &model.name)?;
-            aliases.into_iter().find(|a| a.alias == alias).map(|a| a.version)
+            aliases.into_iter().find(|a| a.alias == *alias).map(|a| a.version)
         }
     };
     let Some(version) = version else { return Ok(None) };

@@ -85,7 +85,7 @@ pub fn history(
     tx.query(&HISTORY, &values)?.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Result<MetricRow, StoreError> {
+pub(super) fn read(row: &Row) -> Result<MetricRow, StoreError> {
     let value = if row.flag("is_nan")? { f64::NAN } else { row.real("value")? };
     Ok(MetricRow { key: row.text("key")?, value, at: row.time("at")?, step: row.int("step")? })
 }

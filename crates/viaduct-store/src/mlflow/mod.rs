@@ -6,6 +6,8 @@ pub mod metric;
 pub mod pair;
 pub mod registry;
 pub mod run;
+pub mod run_parts;
+pub mod search;
 
 /// Active or deleted, as MLflow says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -141,6 +141,6 @@ pub fn list_experiment_tags(
     tx.query(&LIST_EXPERIMENT_TAGS, &values)?.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Result<Pair, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Pair, StoreError> {
     Ok(Pair { key: row.text("key")?, value: row.text("value")? })
 }

@@ -75,6 +75,12 @@ statement!(
      lifecycle_stage = $7, deleted_at = $8 WHERE workspace_id = $1 AND run_id = $2"
 );
 statement!(
+    UPDATE_LIFECYCLE_OF_EXPERIMENT,
+    scoped,
+    "UPDATE run SET lifecycle_stage = $3, deleted_at = $4 \
+     WHERE workspace_id = $1 AND experiment_id = $2"
+);
+statement!(
     INSERT_INPUT,
     scoped,
     "INSERT INTO run_input (run_id, workspace_id, position, name, digest, dataset_json, tags_json) \
@@ -143,6 +149,23 @@ pub fn update(tx: &mut Tx, scope: &Scope, row: &RunRow) -> Result<(), StoreError
     tx.execute(&UPDATE, &values).map(|_| ())
 }
 
+/// Deletes (at a moment) or restores every run of an experiment.
+pub fn update_lifecycle_of_experiment(
+    tx: &mut Tx,
+    scope: &Scope,
+    experiment_id: &str,
+    deleted_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let lifecycle = if deleted_at.is_some() { Lifecycle::Deleted } else { Lifecycle::Active };
+    let values = [
+        Value::text(scope.workspace),
+        experiment_id.into(),
+        lifecycle.as_str().into(),
+        deleted_at.into(),
+    ];
+    tx.execute(&UPDATE_LIFECYCLE_OF_EXPERIMENT, &values).map(|_| ())
+}
+
 /// Notes a dataset that the run read; the same one twice is one.
 pub fn insert_input(
     tx: &mut Tx,
@@ -167,16 +190,8 @@ pub fn list_inputs(
     scope: &Scope,
     run_id: &str,
 ) -> Result<Vec<RunInputRow>, StoreError> {
-    let read = |row: &Row| {
-        Ok(RunInputRow {
-            name: row.text("name")?,
-            digest: row.text("digest")?,
-            dataset_json: row.text("dataset_json")?,
-            tags_json: row.text("tags_json")?,
-        })
-    };
     let values = [Value::text(scope.workspace), run_id.into()];
-    tx.query(&LIST_INPUTS, &values)?.iter().map(read).collect()
+    tx.query(&LIST_INPUTS, &values)?.iter().map(read_input).collect()
 }
 
 /// Notes a model that the run read or made.
@@ -202,18 +217,11 @@ pub fn list_models(
     scope: &Scope,
     run_id: &str,
 ) -> Result<Vec<RunModelRow>, StoreError> {
-    let read = |row: &Row| {
-        Ok(RunModelRow {
-            model_id: row.text("model_id")?,
-            direction: row.text("direction")?,
-            step: row.int("step")?,
-        })
-    };
     let values = [Value::text(scope.workspace), run_id.into()];
-    tx.query(&LIST_MODELS, &values)?.iter().map(read).collect()
+    tx.query(&LIST_MODELS, &values)?.iter().map(read_model).collect()
 }
 
-fn read(row: &Row) -> Result<RunRow, StoreError> {
+pub(super) fn read(row: &Row) -> Result<RunRow, StoreError> {
     Ok(RunRow {
         run_id: row.text("run_id")?,
         experiment_id: row.text("experiment_id")?,
@@ -225,5 +233,22 @@ fn read(row: &Row) -> Result<RunRow, StoreError> {
         lifecycle: Lifecycle::read(&row.text("lifecycle_stage")?),
         artifact_uri: row.text("artifact_uri")?,
         deleted_at: row.opt_time("deleted_at")?,
+    })
+}
+
+pub(super) fn read_input(row: &Row) -> Result<RunInputRow, StoreError> {
+    Ok(RunInputRow {
+        name: row.text("name")?,
+        digest: row.text("digest")?,
+        dataset_json: row.text("dataset_json")?,
+        tags_json: row.text("tags_json")?,
+    })
+}
+
+pub(super) fn read_model(row: &Row) -> Result<RunModelRow, StoreError> {
+    Ok(RunModelRow {
+        model_id: row.text("model_id")?,
+        direction: row.text("direction")?,
+        step: row.int("step")?,
     })
 }
