@@ -79,3 +79,58 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
             .ok_or_else(|| viaduct_base::Fault::new("no caller on the request").into())
     }
 }
+
+/// A text body of any media type that a form of a foreign page cannot send.
+pub struct Text(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let plain = kind.and_then(|k| k.split(';').next()).map(str::trim).unwrap_or_default();
+        let from_a_form =
+            ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain", ""];
+        if from_a_form.contains(&plain) {
+            let detail = format!(
+                "`Content-Type: {plain}` is not read here: send `application/yaml` or `text/csv`"
+            );
+            return Err(Refusal::new(Kind::InvalidInput, detail).into());
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            Refusal::new(Kind::TooLarge, format!("the body could not be read: {rejection}"))
+        })?;
+        String::from_utf8(bytes.to_vec()).map(Self).map_err(|error| {
+            Refusal::new(Kind::InvalidInput, format!("the body is not UTF-8: {error}")).into()
+        })
+    }
+}
+
+/// A JSON body that may be absent.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let headers = request.headers().clone();
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            Refusal::new(Kind::TooLarge, format!("the body could not be read: {rejection}"))
+        })?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        require_json(&headers)?;
+        Ok(Self(parse_json(&bytes)?))
+    }
+}
+
+/// An id from a path; one that does not parse is as good as unknown.
+///
+/// # Errors
+/// `not-found` that says what an id of this kind looks like.
+pub fn id<T: std::str::FromStr<Err = viaduct_base::InvalidId>>(text: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|error: viaduct_base::InvalidId| {
+        Refusal::new(Kind::NotFound, error.to_string())
+    })
+}

@@ -6,8 +6,15 @@
 pub mod authenticate;
 pub mod extract;
 pub mod guard;
+pub mod mlflow;
+mod native;
 pub mod oip;
 pub mod openapi;
 pub mod predict;
 pub mod problem;
+mod router;
 pub mod routes;
+pub use router::{router, rows};
+
+#[cfg(test)]
+mod serving_tests;

@@ -26,7 +26,8 @@ const TAG: &str = "open inference protocol";
 
 /// All routes of the protocol.
 pub fn routes() -> Routes {
-    let infer_doc = doc(TAG, "Infer: one decision for each row of the tensors").body(request_schema);
+    let infer_doc =
+        doc(TAG, "Infer: one decision for each row of the tensors").body(request_schema);
     let serving = Operation::ReadServing;
     Routes::new()
         .get("/v2", Operation::Health, server, doc(TAG, "Server metadata"))
@@ -51,7 +52,7 @@ pub fn routes() -> Routes {
 }
 
 /// An error in the protocol's form.
-struct Declined(Error);
+pub(crate) struct Declined(Error);
 
 impl<E: Into<Error>> From<E> for Declined {
     fn from(error: E) -> Self {
@@ -62,7 +63,9 @@ impl<E: Into<Error>> From<E> for Declined {
 impl IntoResponse for Declined {
     fn into_response(self) -> Response {
         let fault = match self.0 {
-            Error::Refused(refusal) => return problem::refusal_response("/v2", &with_places(refusal)),
+            Error::Refused(refusal) => {
+                return problem::refusal_response("/v2", &with_places(refusal));
+            }
             Error::Fault(fault) => fault,
         };
         let request = RequestId::new(Timestamp::from_system());
@@ -83,7 +86,7 @@ fn with_places(refusal: Refusal) -> Refusal {
     Refusal::new(refusal.kind, detail)
 }
 
-async fn server() -> Json<ServerMetadata> {
+pub(crate) async fn server() -> Json<ServerMetadata> {
     let version = env!("CARGO_PKG_VERSION");
     Json(ServerMetadata { name: "viaduct", version, extensions: Vec::new() })
 }
@@ -92,7 +95,7 @@ async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-async fn ready(State(Serving(gateway)): State<Serving>) -> (StatusCode, Json<Value>) {
+pub(crate) async fn ready(State(Serving(gateway)): State<Serving>) -> (StatusCode, Json<Value>) {
     let ready = gateway.readiness().ready;
     (ready_status(ready), Json(json!({ "ready": ready })))
 }
@@ -101,14 +104,14 @@ fn ready_status(ready: bool) -> StatusCode {
     if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-async fn model(
+pub(crate) async fn model(
     State(Serving(gateway)): State<Serving>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelMetadata>, Declined> {
     Ok(Json(metadata(gateway.metadata(&name)?)))
 }
 
-async fn version(
+pub(crate) async fn version(
     State(Serving(gateway)): State<Serving>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<ModelMetadata>, Declined> {
@@ -117,7 +120,7 @@ async fn version(
     Ok(Json(metadata(found)))
 }
 
-async fn model_ready(
+pub(crate) async fn model_ready(
     State(Serving(gateway)): State<Serving>,
     Path(name): Path<String>,
 ) -> Result<Response, Declined> {
@@ -138,7 +141,7 @@ fn readiness(found: &EndpointMetadata) -> Response {
     (ready_status(found.ready), body).into_response()
 }
 
-async fn infer(
+pub(crate) async fn infer(
     State(serving): State<Serving>,
     key: Key,
     Path(name): Path<String>,
@@ -224,7 +227,11 @@ fn response(name: String, id: Option<String>, answer: InferAnswer) -> InferRespo
         model_name: name,
         model_version: answer.model_version.map(|version| version.to_string()),
         id,
-        parameters: answer.parameters.into_iter().map(|p| (p.name.into(), p.value.into())).collect(),
+        parameters: answer
+            .parameters
+            .into_iter()
+            .map(|p| (p.name.into(), p.value.into()))
+            .collect(),
         outputs: answer.outputs.into_iter().map(tensor::write).collect(),
     }
 }

@@ -7,7 +7,9 @@ use viaduct_app::App;
 use viaduct_base::{Error, Fault};
 use viaduct_domain::permission::Operation;
 use viaduct_gateway::{Answer, CallKey, Gateway, PredictCall};
-use viaduct_wire::predict::{Decision, PredictAnswer, PredictRequest, answer_schema, request_schema};
+use viaduct_wire::predict::{
+    Decision, PredictAnswer, PredictRequest, answer_schema, request_schema,
+};
 
 use crate::authenticate::ConsumerKey;
 use crate::extract::Body;
@@ -51,7 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
     }
 }
 
-async fn predict(
+pub(crate) async fn predict(
     State(Serving(gateway)): State<Serving>,
     Key(key): Key,
     Path(endpoint): Path<String>,

@@ -151,6 +151,13 @@ pub fn enqueue(tx: &mut Tx, row: &NewJob) -> Result<JobId, StoreError> {
     answer.map_or(Ok(row.id), |answer| answer.parse("id"))
 }
 
+statement!(FIND, platform, "SELECT * FROM job WHERE id = $1");
+
+/// The job with that id, in whatever state.
+pub fn find(tx: &mut Tx, id: JobId) -> Result<Option<JobRow>, StoreError> {
+    tx.query_one(&FIND, &[Value::text(id)])?.as_ref().map(JobRow::read).transpose()
+}
+
 /// Takes up to `limit` due jobs for `token` until `until`; parks those that died too often.
 pub fn claim(
     tx: &mut Tx,

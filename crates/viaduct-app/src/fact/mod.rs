@@ -1,5 +1,7 @@
 //! What the platform's collectors write: facts, estimates, KPI points. No request comes here.
 
+mod collect;
+
 use viaduct_base::{Day, Error, EstimateId, Fault, KpiId, ProjectId, Timestamp, TrialId};
 use viaduct_domain::fact::{Fact, FactKey, Measurement};
 use viaduct_domain::kpi::DailyPoint;

@@ -25,7 +25,7 @@ pub use input::current_subjects;
 pub use request::ReviewView;
 pub use sign::SignReview;
 pub use stored::StoredEvaluation;
-pub(crate) use stored::fact_row;
+pub(crate) use stored::{fact as read_fact, fact_row};
 pub use waiver::{AskWaiver, WaiverView};
 
 /// The next gate of a project, evaluated now.

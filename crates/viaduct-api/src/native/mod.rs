@@ -1,0 +1,34 @@
+//! The native routes, one file a noun.
+
+mod decision;
+mod endpoint;
+mod evaluation;
+mod kpi;
+mod outcome;
+mod people;
+mod platform;
+mod project;
+mod review;
+mod trial;
+mod waiver;
+
+use crate::routes::Routes;
+
+/// All native routes.
+pub fn routes() -> Routes {
+    [
+        project::routes(),
+        kpi::routes(),
+        evaluation::routes(),
+        review::routes(),
+        waiver::routes(),
+        trial::routes(),
+        endpoint::routes(),
+        decision::routes(),
+        outcome::routes(),
+        people::routes(),
+        platform::routes(),
+    ]
+    .into_iter()
+    .fold(Routes::new(), Routes::merge)
+}

@@ -1,0 +1,112 @@
+//! The whole API: all routes, and what stands before every one of them.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use viaduct_app::App;
+use viaduct_base::{Kind, Refusal};
+use viaduct_domain::permission::Operation;
+
+use crate::guard::AllowedHosts;
+use crate::routes::{Row, Routes, doc};
+use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem};
+
+/// Largest body of a native or OIP request; artifacts stream without a limit of their own.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Every route of the API with its operation.
+pub fn routes() -> Routes {
+    native::routes()
+        .merge(predict::routes())
+        .merge(oip::routes())
+        .merge(mlflow::routes())
+        .get(
+            "/api/openapi.json",
+            Operation::ReadOpenApi,
+            || async {},
+            doc("platform", "This document"),
+        )
+}
+
+/// The rows of the API alone, for documents and tests.
+pub fn rows() -> Vec<Row> {
+    routes().finish().1
+}
+
+/// The API beside the pages, which bring their own guarded routes and the rows of them.
+///
+/// Order, outermost first: panics are caught, Host and Origin are checked, the caller is
+/// authenticated, the operation's row of the authorisation table is checked, the handler runs.
+pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
+    let (api, mut rows) = routes_with_document(page_rows.clone());
+    rows.extend(page_rows);
+    api.merge(pages)
+        .fallback(fallback)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), authenticate::authenticate))
+        .layer(middleware::from_fn_with_state(hosts, guard::guard))
+        .layer(middleware::from_fn(request_id))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+fn routes_with_document(page_rows: Vec<Row>) -> (Router<App>, Vec<Row>) {
+    let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
+    let document = Arc::new(openapi::document(&rows));
+    let routes = native::routes()
+        .merge(predict::routes())
+        .merge(oip::routes())
+        .merge(mlflow::routes())
+        .get(
+            "/api/openapi.json",
+            Operation::ReadOpenApi,
+            move || {
+                let document = Arc::clone(&document);
+                async move { Json((*document).clone()) }
+            },
+            doc("platform", "This document"),
+        );
+    routes.finish()
+}
+
+/// Gives every answer an id that its log lines carry too.
+async fn request_id(request: Request, next: Next) -> Response {
+    let id = viaduct_base::RequestId::new(viaduct_base::Timestamp::from_system()).to_string();
+    let mut response = next.run(request).await;
+    if let Ok(value) = id.parse() {
+        response.headers_mut().entry("x-request-id").or_insert(value);
+    }
+    response
+}
+
+async fn fallback(uri: Uri) -> Response {
+    let path = uri.path();
+    if path.contains("/mlflow") {
+        return mlflow::unknown_endpoint(path);
+    }
+    let detail = format!("nothing answers at `{path}`: `/api` lists what does");
+    problem::refusal_response(path, &Refusal::new(Kind::NotFound, detail))
+}
+
+async fn method_not_allowed(method: axum::http::Method, uri: Uri) -> Response {
+    let detail = format!("`{}` does not answer {method}", uri.path());
+    problem::refusal_response(uri.path(), &Refusal::new(Kind::MethodNotAllowed, detail))
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    let fault = viaduct_base::Fault::new(format!("a handler panicked: {what}"));
+    let mut response = problem::fault_response(&fault);
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.into_response()
+}
