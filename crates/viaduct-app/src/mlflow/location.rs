@@ -22,6 +22,11 @@ pub(crate) enum Source {
     Version(String),
 }
 
+/// The URI of a folder of artifacts.
+pub(crate) fn uri(path: &BlobPath) -> String {
+    format!("{SCHEME}/{path}")
+}
+
 /// The root of a new experiment's artifacts.
 pub(crate) fn experiment_root(experiment_id: &str) -> String {
     format!("{SCHEME}/{experiment_id}")

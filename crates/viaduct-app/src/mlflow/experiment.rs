@@ -1,0 +1,413 @@
+//! Experiments: create, find, search, rename, delete, restore, tags.
+
+use viaduct_base::{Error, Timestamp};
+use viaduct_domain::permission::{Caller, Operation};
+use viaduct_store::mlflow::experiment::{self, ExperimentRow};
+use viaduct_store::mlflow::{Lifecycle, Pair, pair, run};
+use viaduct_store::{Scope, StoreError, Tx};
+
+use super::filter::{self, Found, Subject};
+use super::page::{Page, Query, View};
+use super::{invalid, limits, location, missing, taken};
+use crate::App;
+use viaduct_store::mlflow::search::Field;
+
+/// The experiment that every client takes for granted.
+const DEFAULT_ID: &str = "0";
+const DEFAULT_NAME: &str = "Default";
+/// MLflow's page, and its largest.
+const PAGE: usize = 1000;
+const PAGE_MAX: usize = 50_000;
+/// Two makers at once take the same number; the loser takes the next one.
+const ID_TRIES: usize = 10;
+
+/// An experiment with its tags.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExperimentView {
+    /// The experiment.
+    pub row: ExperimentRow,
+    /// Its tags by key.
+    pub tags: Vec<Pair>,
+}
+
+/// An experiment to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewExperiment {
+    /// Its name, unique in the workspace.
+    pub name: String,
+    /// Where artifacts go, if not where the server puts them.
+    pub artifact_location: Option<String>,
+    /// Its tags.
+    pub tags: Vec<Pair>,
+}
+
+impl App {
+    /// Makes an experiment and answers its id.
+    ///
+    /// # Errors
+    /// `already-exists` for a name in use, a deleted experiment's included; `invalid-input`.
+    pub async fn create_experiment(
+        &self,
+        caller: &Caller,
+        new: NewExperiment,
+        own_host: Option<&str>,
+    ) -> Result<String, Error> {
+        let scope = self.authorise(caller, Operation::WriteTracking)?;
+        limits::experiment_name(&new.name)?;
+        new.tags.iter().try_for_each(limits::experiment_tag)?;
+        let location = new.artifact_location.as_deref().filter(|text| !text.is_empty());
+        let root = location.map(|uri| location::artifacts(uri, own_host)).transpose()?;
+        let root = root.map(|path| location::uri(&path));
+        let now = self.now();
+        for _ in 0..ID_TRIES {
+            let (new, root) = (new.clone(), root.clone());
+            let made = self.store().write("create_experiment", move |tx| {
+                insert_new(tx, &scope, &new, root.as_deref(), now)
+            });
+            match made.await {
+                Err(Create::Store(e)) if e.is_unique("experiment", "experiment_id") => {}
+                made => return made.map_err(Error::from),
+            }
+        }
+        Err(StoreError::Contended { name: "create_experiment" }.into())
+    }
+
+    /// The experiment with that id.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn get_experiment(&self, caller: &Caller, id: &str) -> Result<ExperimentView, Error> {
+        let scope = self.authorise(caller, Operation::ReadTracking)?;
+        if id == DEFAULT_ID {
+            self.ensure_default_experiment(&scope).await?;
+        }
+        let id = id.to_owned();
+        self.store()
+            .read("get_experiment", move |tx| {
+                let row = find(tx, &scope, &id)?;
+                view(tx, &scope, row).map_err(Error::from)
+            })
+            .await
+    }
+
+    /// The experiment of that name, a deleted one too.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn get_experiment_by_name(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<ExperimentView, Error> {
+        let scope = self.authorise(caller, Operation::ReadTracking)?;
+        if name == DEFAULT_NAME {
+            self.ensure_default_experiment(&scope).await?;
+        }
+        let name = name.to_owned();
+        self.store()
+            .read("get_experiment_by_name", move |tx| {
+                let row = experiment::find_by_name(tx, &scope, &name)?.ok_or_else(|| {
+                    missing(format!("Could not find experiment with name '{name}'"))
+                })?;
+                view(tx, &scope, row).map_err(Error::from)
+            })
+            .await
+    }
+
+    /// Experiments that a filter finds, newest first unless ordered otherwise.
+    ///
+    /// # Errors
+    /// `invalid-input` for a filter or order that does not read.
+    pub async fn search_experiments(
+        &self,
+        caller: &Caller,
+        query: Query,
+        wanted: View,
+    ) -> Result<Page<ExperimentView>, Error> {
+        let scope = self.authorise(caller, Operation::ReadTracking)?;
+        let comparisons = filter::parse(&query.filter, Subject::Experiments)?;
+        let orders = filter::parse_orders(&query.order_by, Subject::Experiments)?;
+        let window = query.page.check(PAGE, PAGE_MAX)?;
+        self.ensure_default_experiment(&scope).await?;
+        let stages = wanted.lifecycles();
+        self.store()
+            .read("search_experiments", move |tx| {
+                let mut found = Vec::new();
+                for row in experiment::list(tx, &scope)? {
+                    if stages.contains(&row.lifecycle) {
+                        let seen = view(tx, &scope, row)?;
+                        if filter::holds(&comparisons, |field| field_of(&seen, field)) {
+                            found.push(seen);
+                        }
+                    }
+                }
+                filter::sort_by_orders(&mut found, &orders, field_of);
+                Ok(window.of(found))
+            })
+            .await
+    }
+
+    /// Gives an experiment another name.
+    ///
+    /// # Errors
+    /// `not-found`; `already-exists`; `invalid-input` for a deleted experiment.
+    pub async fn rename_experiment(
+        &self,
+        caller: &Caller,
+        id: &str,
+        name: &str,
+    ) -> Result<(), Error> {
+        limits::experiment_name(name)?;
+        let name = name.to_owned();
+        self.change_experiment(caller, id, "rename_experiment", move |tx, scope, row, _| {
+            if row.lifecycle != Lifecycle::Active {
+                return Err(invalid("Cannot rename a non-active experiment."));
+            }
+            let other = experiment::find_by_name(tx, scope, &name)?;
+            if other.is_some_and(|other| other.experiment_id != row.experiment_id) {
+                return Err(taken(format!("Experiment(name={name}) already exists.")));
+            }
+            row.name.clone_from(&name);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes an experiment with its runs; they can be restored.
+    ///
+    /// # Errors
+    /// `not-found`, also when it is deleted already.
+    pub async fn delete_experiment(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        self.change_experiment(caller, id, "delete_experiment", |tx, scope, row, now| {
+            if row.lifecycle == Lifecycle::Deleted {
+                return Err(no_experiment(&row.experiment_id));
+            }
+            row.lifecycle = Lifecycle::Deleted;
+            run::update_lifecycle_of_experiment(tx, scope, &row.experiment_id, Some(now))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Restores a deleted experiment with its runs.
+    ///
+    /// # Errors
+    /// `not-found`, also when it is not deleted.
+    pub async fn restore_experiment(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        self.change_experiment(caller, id, "restore_experiment", |tx, scope, row, _| {
+            if row.lifecycle == Lifecycle::Active {
+                return Err(no_experiment(&row.experiment_id));
+            }
+            row.lifecycle = Lifecycle::Active;
+            run::update_lifecycle_of_experiment(tx, scope, &row.experiment_id, None)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets a tag of an experiment.
+    ///
+    /// # Errors
+    /// `not-found`; `invalid-input`, also for a deleted experiment.
+    pub async fn set_experiment_tag(
+        &self,
+        caller: &Caller,
+        id: &str,
+        tag: Pair,
+    ) -> Result<(), Error> {
+        limits::experiment_tag(&tag)?;
+        self.change_experiment(caller, id, "set_experiment_tag", move |tx, scope, row, _| {
+            must_be_active(row)?;
+            pair::set_experiment_tag(tx, scope, &row.experiment_id, &tag)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a tag of an experiment.
+    ///
+    /// # Errors
+    /// `not-found` for the experiment or the tag.
+    pub async fn delete_experiment_tag(
+        &self,
+        caller: &Caller,
+        id: &str,
+        key: &str,
+    ) -> Result<(), Error> {
+        let key = key.to_owned();
+        self.change_experiment(caller, id, "delete_experiment_tag", move |tx, scope, row, _| {
+            must_be_active(row)?;
+            if pair::delete_experiment_tag(tx, scope, &row.experiment_id, &key)? {
+                return Ok(());
+            }
+            let id = &row.experiment_id;
+            Err(missing(format!("No tag with name: {key} in experiment with id {id}")))
+        })
+        .await
+    }
+
+    async fn change_experiment(
+        &self,
+        caller: &Caller,
+        id: &str,
+        name: &'static str,
+        change: impl Fn(&mut Tx, &Scope, &mut ExperimentRow, Timestamp) -> Result<(), Error>
+        + Send
+        + 'static,
+    ) -> Result<(), Error> {
+        let scope = self.authorise(caller, Operation::WriteTracking)?;
+        if id == DEFAULT_ID {
+            self.ensure_default_experiment(&scope).await?;
+        }
+        let (id, now) = (id.to_owned(), self.now());
+        self.store()
+            .write(name, move |tx| {
+                let mut row = find(tx, &scope, &id)?;
+                change(tx, &scope, &mut row, now)?;
+                row.updated_at = now;
+                experiment::update(tx, &scope, &row)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The `Default` experiment comes into being when somebody first looks for it.
+    async fn ensure_default_experiment(&self, scope: &Scope) -> Result<(), Error> {
+        let scope = *scope;
+        let is_there = self
+            .store()
+            .read("find_default_experiment", move |tx| experiment::find(tx, &scope, DEFAULT_ID))
+            .await?
+            .is_some();
+        if is_there {
+            return Ok(());
+        }
+        let now = self.now();
+        let made = self
+            .store()
+            .write("create_default_experiment", move |tx| ensure_default(tx, &scope, now))
+            .await;
+        match made {
+            // Why: somebody else made it in the meantime.
+            Err(StoreError::Unique { .. }) => Ok(()),
+            made => made.map_err(Error::from),
+        }
+    }
+}
+
+/// Why an experiment was not made: the store's word is needed to tell a lost race.
+enum Create {
+    Refused(Error),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Create {
+    fn from(error: StoreError) -> Self {
+        Create::Store(error)
+    }
+}
+
+impl From<Create> for Error {
+    fn from(error: Create) -> Self {
+        match error {
+            Create::Refused(error) => error,
+            Create::Store(error) => error.into(),
+        }
+    }
+}
+
+fn insert_new(
+    tx: &mut Tx,
+    scope: &Scope,
+    new: &NewExperiment,
+    root: Option<&str>,
+    now: Timestamp,
+) -> Result<String, Create> {
+    ensure_default(tx, scope, now)?;
+    if experiment::find_by_name(tx, scope, &new.name)?.is_some() {
+        let said = format!("Experiment(name={}) already exists.", new.name);
+        return Err(Create::Refused(taken(said)));
+    }
+    let id = experiment::next_id(tx)?;
+    let row = ExperimentRow {
+        artifact_location: root.map_or_else(|| location::experiment_root(&id), str::to_owned),
+        experiment_id: id.clone(),
+        name: new.name.clone(),
+        lifecycle: Lifecycle::Active,
+        created_at: now,
+        updated_at: now,
+    };
+    experiment::insert(tx, scope, &row)?;
+    for tag in &new.tags {
+        pair::set_experiment_tag(tx, scope, &id, tag)?;
+    }
+    Ok(id)
+}
+
+pub(super) fn ensure_default(tx: &mut Tx, scope: &Scope, now: Timestamp) -> Result<(), StoreError> {
+    if experiment::find(tx, scope, DEFAULT_ID)?.is_some() {
+        return Ok(());
+    }
+    let row = ExperimentRow {
+        experiment_id: DEFAULT_ID.to_owned(),
+        name: DEFAULT_NAME.to_owned(),
+        artifact_location: location::experiment_root(DEFAULT_ID),
+        lifecycle: Lifecycle::Active,
+        created_at: now,
+        updated_at: now,
+    };
+    experiment::insert(tx, scope, &row)
+}
+
+/// The experiment, if runs and models can be added to it.
+pub(super) fn find_active(
+    tx: &mut Tx,
+    scope: &Scope,
+    id: &str,
+    now: Timestamp,
+) -> Result<ExperimentRow, Error> {
+    if id == DEFAULT_ID {
+        ensure_default(tx, scope, now)?;
+    }
+    let row = find(tx, scope, id)?;
+    must_be_active(&row)?;
+    Ok(row)
+}
+
+fn must_be_active(row: &ExperimentRow) -> Result<(), Error> {
+    if row.lifecycle == Lifecycle::Active {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "The experiment {} must be in the 'active' state. Current state is {}.",
+        row.experiment_id,
+        row.lifecycle.as_str()
+    )))
+}
+
+fn find(tx: &mut Tx, scope: &Scope, id: &str) -> Result<ExperimentRow, Error> {
+    experiment::find(tx, scope, id)?.ok_or_else(|| no_experiment(id))
+}
+
+fn no_experiment(id: &str) -> Error {
+    missing(format!("No Experiment with id={id} exists"))
+}
+
+fn view(tx: &mut Tx, scope: &Scope, row: ExperimentRow) -> Result<ExperimentView, StoreError> {
+    let tags = pair::list_experiment_tags(tx, scope, &row.experiment_id)?;
+    Ok(ExperimentView { row, tags })
+}
+
+fn field_of(seen: &ExperimentView, field: &Field) -> Option<Found> {
+    let millis = |at: Timestamp| Some(Found::Number((at.as_micros() / 1000) as f64));
+    match field {
+        Field::Text("name") => Some(seen.row.name.as_str().into()),
+        Field::Text("experiment_id") => Some(seen.row.experiment_id.as_str().into()),
+        Field::Number("created_at") => millis(seen.row.created_at),
+        Field::Number("updated_at") => millis(seen.row.updated_at),
+        Field::Tag(key) => {
+            seen.tags.iter().find(|t| t.key == *key).map(|t| t.value.as_str().into())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,326 @@
+//! Registered models: create, get, search, describe, rename, delete, tags.
+
+use serde_json::json;
+use viaduct_base::{Error, Timestamp};
+use viaduct_domain::permission::{Caller, Operation};
+use viaduct_store::mlflow::Pair;
+use viaduct_store::mlflow::registry::{self, AliasRow, ModelRow};
+use viaduct_store::mlflow::search::Field;
+use viaduct_store::{Scope, StoreError, Tx};
+
+use super::filter::{self, Found, Subject};
+use super::model_version::{self, VersionView};
+use super::page::{Page, Query};
+use super::{invalid, limits, missing, taken};
+use crate::App;
+use crate::audit::Deed;
+
+/// MLflow's page of registered models, and its largest.
+const PAGE: usize = 100;
+const PAGE_MAX: usize = 1000;
+/// The tag by which a registry entry is a prompt; searches leave those out unless they ask.
+const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
+/// The job that finds out anew which versions the endpoints serve.
+pub(super) const BIND_MODELS: &str = "bind_models";
+
+/// A registered model with what hangs on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisteredModelView {
+    /// The model.
+    pub row: ModelRow,
+    /// Its tags by key.
+    pub tags: Vec<Pair>,
+    /// Its aliases by name.
+    pub aliases: Vec<AliasRow>,
+    /// The latest version of each stage.
+    pub latest_versions: Vec<VersionView>,
+}
+
+impl App {
+    /// Makes a registered model.
+    ///
+    /// # Errors
+    /// `already-exists`; `invalid-input`.
+    pub async fn create_registered_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+        description: Option<String>,
+        tags: Vec<Pair>,
+    ) -> Result<RegisteredModelView, Error> {
+        let scope = self.authorise(caller, Operation::WriteRegistry)?;
+        limits::model_name(name)?;
+        description.as_deref().map_or(Ok(()), limits::description)?;
+        tags.iter().try_for_each(limits::registry_tag)?;
+        let (app, caller, name, now) = (self.clone(), caller.clone(), name.to_owned(), self.now());
+        self.store()
+            .write("create_registered_model", move |tx| {
+                if registry::find_model(tx, &scope, &name)?.is_some() {
+                    return Err(taken(format!("Registered Model (name={name}) already exists.")));
+                }
+                let row = ModelRow {
+                    name: name.clone(),
+                    description: description.clone(),
+                    created_at: now,
+                    updated_at: now,
+                    next_version: 1,
+                };
+                registry::insert_model(tx, &scope, &row)?;
+                for tag in &tags {
+                    registry::set_model_tag(tx, &scope, &name, tag)?;
+                }
+                let seen = view(tx, &scope, row)?;
+                app.record(tx, &caller, now, &deed("registered_model.created", &name, json!({})))?;
+                Ok(seen)
+            })
+            .await
+    }
+
+    /// The registered model of that name.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn get_registered_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<RegisteredModelView, Error> {
+        let scope = self.authorise(caller, Operation::ReadRegistry)?;
+        let name = name.to_owned();
+        self.store()
+            .read("get_registered_model", move |tx| {
+                let row = find(tx, &scope, &name)?;
+                view(tx, &scope, row).map_err(Error::from)
+            })
+            .await
+    }
+
+    /// Registered models that a filter finds, by name unless ordered otherwise.
+    ///
+    /// # Errors
+    /// `invalid-input` for a filter or order that does not read.
+    pub async fn search_registered_models(
+        &self,
+        caller: &Caller,
+        query: Query,
+    ) -> Result<Page<RegisteredModelView>, Error> {
+        let scope = self.authorise(caller, Operation::ReadRegistry)?;
+        let comparisons = filter::parse(&query.filter, Subject::RegisteredModels)?;
+        let orders = filter::parse_orders(&query.order_by, Subject::RegisteredModels)?;
+        let window = query.page.check(PAGE, PAGE_MAX)?;
+        let prompts = comparisons.iter().any(|c| c.field == Field::Tag(PROMPT_TAG.to_owned()));
+        self.store()
+            .read("search_registered_models", move |tx| {
+                let mut found: Vec<(ModelRow, Vec<Pair>)> = Vec::new();
+                for row in registry::list_models(tx, &scope)? {
+                    let tags = registry::list_model_tags(tx, &scope, &row.name)?;
+                    let is_prompt =
+                        tags.iter().any(|tag| tag.key == PROMPT_TAG && tag.value == "true");
+                    let seen = (row, tags);
+                    if (prompts || !is_prompt)
+                        && filter::holds(&comparisons, |field| field_of(&seen, field))
+                    {
+                        found.push(seen);
+                    }
+                }
+                filter::sort_by_orders(&mut found, &orders, field_of);
+                let page = window.of(found);
+                let items = page.items.into_iter().map(|(row, _)| view(tx, &scope, row));
+                Ok(Page { items: items.collect::<Result<_, StoreError>>()?, next: page.next })
+            })
+            .await
+    }
+
+    /// Describes a registered model.
+    ///
+    /// # Errors
+    /// `not-found`; `invalid-input`.
+    pub async fn update_registered_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+        description: Option<String>,
+    ) -> Result<RegisteredModelView, Error> {
+        description.as_deref().map_or(Ok(()), limits::description)?;
+        self.change_model(caller, name, "update_registered_model", move |_, _, row| {
+            row.description.clone_from(&description);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets a tag of a registered model.
+    ///
+    /// # Errors
+    /// `not-found`; `invalid-input`.
+    pub async fn set_registered_model_tag(
+        &self,
+        caller: &Caller,
+        name: &str,
+        tag: Pair,
+    ) -> Result<(), Error> {
+        limits::registry_tag(&tag)?;
+        let set =
+            self.change_model(caller, name, "set_registered_model_tag", move |tx, scope, row| {
+                registry::set_model_tag(tx, scope, &row.name, &tag)
+            });
+        set.await.map(|_| ())
+    }
+
+    /// Deletes a tag of a registered model; one that is not there is no error, as in MLflow.
+    ///
+    /// # Errors
+    /// `not-found` for the model.
+    pub async fn delete_registered_model_tag(
+        &self,
+        caller: &Caller,
+        name: &str,
+        key: &str,
+    ) -> Result<(), Error> {
+        let (key, verb) = (key.to_owned(), "delete_registered_model_tag");
+        let deleted = self.change_model(caller, name, verb, move |tx, scope, row| {
+            registry::delete_model_tag(tx, scope, &row.name, &key)
+        });
+        deleted.await.map(|_| ())
+    }
+
+    async fn change_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+        verb: &'static str,
+        change: impl Fn(&mut Tx, &Scope, &mut ModelRow) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<RegisteredModelView, Error> {
+        let scope = self.authorise(caller, Operation::WriteRegistry)?;
+        let (name, now) = (name.to_owned(), self.now());
+        self.store()
+            .write(verb, move |tx| {
+                let mut row = find(tx, &scope, &name)?;
+                row.updated_at = now;
+                change(tx, &scope, &mut row)?;
+                registry::update_model(tx, &scope, &row)?;
+                view(tx, &scope, row).map_err(Error::from)
+            })
+            .await
+    }
+
+    /// Gives a registered model another name, with all its versions and aliases.
+    ///
+    /// # Errors
+    /// `not-found`; `already-exists`; `invalid-input`.
+    pub async fn rename_registered_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+        new_name: &str,
+    ) -> Result<RegisteredModelView, Error> {
+        let scope = self.authorise(caller, Operation::WriteRegistry)?;
+        if new_name.trim().is_empty() {
+            return Err(invalid("Missing value for required parameter 'new_name'."));
+        }
+        limits::model_name(new_name)?;
+        let (app, caller, now) = (self.clone(), caller.clone(), self.now());
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        let renamed = self
+            .store()
+            .write("rename_registered_model", move |tx| {
+                let mut row = find(tx, &scope, &name)?;
+                if new_name != name && registry::find_model(tx, &scope, &new_name)?.is_some() {
+                    let said = format!("Registered Model (name={new_name}) already exists.");
+                    return Err(taken(said));
+                }
+                registry::rename_model(tx, &scope, (&name, &new_name), now)?;
+                row.name.clone_from(&new_name);
+                row.updated_at = now;
+                let seen = view(tx, &scope, row)?;
+                let detail = json!({ "from": name, "to": new_name });
+                app.enqueue_bind_models(tx)?;
+                app.record(tx, &caller, now, &deed("registered_model.renamed", &new_name, detail))?;
+                Ok::<_, Error>(seen)
+            })
+            .await?;
+        self.ring();
+        Ok(renamed)
+    }
+
+    /// Deletes a registered model with its versions, aliases and tags.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn delete_registered_model(&self, caller: &Caller, name: &str) -> Result<(), Error> {
+        let scope = self.authorise(caller, Operation::WriteRegistry)?;
+        let (app, caller, name, now) = (self.clone(), caller.clone(), name.to_owned(), self.now());
+        self.store()
+            .write("delete_registered_model", move |tx| {
+                find(tx, &scope, &name)?;
+                let versions = registry::list_versions(tx, &scope, &name)?;
+                registry::delete_model(tx, &scope, &name)?;
+                let numbers: Vec<i64> = versions.iter().map(|v| v.version).collect();
+                app.enqueue_bind_models(tx)?;
+                let detail = json!({ "versions": numbers });
+                app.record(tx, &caller, now, &deed("registered_model.deleted", &name, detail))?;
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.ring();
+        Ok(())
+    }
+
+    /// The latest version of each stage, or of those stages.
+    ///
+    /// # Errors
+    /// `not-found`; `invalid-input` for an unknown stage.
+    pub async fn get_latest_versions(
+        &self,
+        caller: &Caller,
+        name: &str,
+        stages: &[String],
+    ) -> Result<Vec<VersionView>, Error> {
+        let stages: Vec<&str> =
+            stages.iter().map(|stage| model_version::stage(stage)).collect::<Result<_, _>>()?;
+        let mut latest = self.get_registered_model(caller, name).await?.latest_versions;
+        latest.retain(|v| stages.is_empty() || stages.contains(&v.row.current_stage.as_str()));
+        Ok(latest)
+    }
+
+    /// Writes the job that finds out which versions the endpoints serve now.
+    pub(super) fn enqueue_bind_models(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.enqueue(tx, BIND_MODELS, &json!({}), BIND_MODELS).map(|_| ())
+    }
+}
+
+fn deed<'a>(action: &'static str, name: &'a str, detail: serde_json::Value) -> Deed<'a> {
+    Deed { action, object_kind: "registered_model", object_id: name, project: None, detail }
+}
+
+pub(super) fn find(tx: &mut Tx, scope: &Scope, name: &str) -> Result<ModelRow, Error> {
+    limits::model_name(name)?;
+    registry::find_model(tx, scope, name)?
+        .ok_or_else(|| missing(format!("Registered Model with name={name} not found")))
+}
+
+fn view(tx: &mut Tx, scope: &Scope, row: ModelRow) -> Result<RegisteredModelView, StoreError> {
+    let tags = registry::list_model_tags(tx, scope, &row.name)?;
+    let aliases = registry::list_aliases(tx, scope, &row.name)?;
+    let mut latest_versions: Vec<VersionView> = Vec::new();
+    // Versions come newest first, so the first of a stage is its latest.
+    for version in registry::list_versions(tx, scope, &row.name)? {
+        if latest_versions.iter().all(|seen| seen.row.current_stage != version.current_stage) {
+            let tags = registry::list_version_tags(tx, scope, (&row.name, version.version))?;
+            let aliases = model_version::aliases_of(&aliases, version.version);
+            latest_versions.push(VersionView { row: version, tags, aliases });
+        }
+    }
+    Ok(RegisteredModelView { row, tags, aliases, latest_versions })
+}
+
+fn field_of((row, tags): &(ModelRow, Vec<Pair>), field: &Field) -> Option<Found> {
+    let millis = |at: Timestamp| Some(Found::Number((at.as_micros() / 1000) as f64));
+    match field {
+        Field::Text("name") => Some(row.name.as_str().into()),
+        Field::Number("created_at") => millis(row.created_at),
+        Field::Number("updated_at") => millis(row.updated_at),
+        Field::Tag(key) => tags.iter().find(|tag| tag.key == *key).map(|t| t.value.as_str().into()),
+        _ => None,
+    }
+}
