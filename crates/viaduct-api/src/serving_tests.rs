@@ -212,6 +212,8 @@ async fn malformed_tensors_are_named() {
         (json!({"shape": [3]}), "has shape [3] and 1 cells"),
         (json!({"shape": [-1]}), "has shape [-1]"),
         (json!({"shape": [9223372036854775807i64, 4]}), "has shape"),
+        (json!({"shape": [1_000_000_000_000i64, 0], "data": []}), "and 0 cells"),
+        (json!({"shape": [0], "data": []}), "`rows` is empty"),
         (json!({"shape": [1, 1, 1]}), "a column is [n] or [n, 1]"),
         (json!({"data": null}), "`data` is missing"),
         (json!({"parameters": {"binary_data_size": 4}}), "binary_data=False"),

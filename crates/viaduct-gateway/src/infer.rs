@@ -194,7 +194,9 @@ fn row_count(inputs: &[InputTensor]) -> Result<usize, Refusal> {
     for tensor in inputs {
         let cells = tensor.shape.iter().try_fold(1i64, |all, n| all.checked_mul(*n));
         let fits = cells.is_some_and(|n| n >= 0 && n as usize == tensor.data.len());
-        if !fits || tensor.shape.is_empty() || tensor.shape.len() > 2 {
+        // Why a width: `[1000000000000, 0]` has no cells and would still ask for that many rows.
+        let has_width = matches!(tensor.shape.as_slice(), [_] | [_, 1..]);
+        if !fits || !has_width {
             let detail = format!(
                 "tensor `{}` has shape {:?} and {} cells: a column is [n] or [n, 1], a matrix \
                  [n, features]",
