@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use viaduct_base::{Clock as _, Span, SystemClock, Timestamp};
 use viaduct_cli::{Failure, Printer};
+use viaduct_infer::{Runtime, RuntimeConfig};
 use viaduct_store::{DataDirLock, DatabaseUrl, OpenError, Store};
 
 use crate::config::Config;
-use crate::{data_dir, runtime};
+use crate::data_dir;
 
 /// Below this a server soon stops taking decisions.
 const FREE_BYTES_WARN: u64 = 1 << 30;
@@ -179,21 +180,19 @@ fn database(config: &Config) -> Finding {
 }
 
 fn runtime_library(config: &Config) -> Finding {
-    match (runtime::find(config), &config.runtime_library) {
-        (Some(path), _) => Finding::new("runtime", State::Ok, format!("`{}`", path.display())),
-        (None, Some(named)) => Finding::new(
-            "runtime",
-            State::Fail,
-            format!(
-                "`runtime.library` names `{}`, which does not exist: correct it, or remove it and run `viaduct setup runtime`",
-                named.display()
-            ),
-        ),
-        (None, None) => Finding::new(
-            "runtime",
-            State::Warn,
-            "ONNX Runtime is missing, so no model can be served: run `viaduct setup runtime`",
-        ),
+    let place = RuntimeConfig {
+        library: config.runtime_library.clone(),
+        ..RuntimeConfig::new(&config.data_dir)
+    };
+    match Runtime::find(&place) {
+        Ok(runtime) => {
+            let (library, origin) = (runtime.library().display(), runtime.origin().as_str());
+            Finding::new("runtime", State::Ok, format!("`{library}` ({origin}) loads"))
+        }
+        Err(missing) if config.runtime_library.is_some() => {
+            Finding::new("runtime", State::Fail, missing.to_string())
+        }
+        Err(missing) => Finding::new("runtime", State::Warn, missing.to_string()),
     }
 }
 

@@ -14,6 +14,7 @@ mod files;
 mod logging;
 mod runtime;
 mod server;
+mod wiring;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -16,15 +16,12 @@ use crate::files::{broken, hash, walk};
 const REQUIREMENT: &str = "onnxruntime==1.32.0";
 
 /// Where the library lies in the data directory.
-pub(crate) fn folder(config: &Config) -> PathBuf {
+fn folder(config: &Config) -> PathBuf {
     config.data_dir.join("runtime")
 }
 
-/// The library that the server will load: the named one, else the one in the data directory.
-pub(crate) fn find(config: &Config) -> Option<PathBuf> {
-    if let Some(named) = &config.runtime_library {
-        return named.is_file().then(|| named.clone());
-    }
+/// What an earlier setup brought.
+fn find(config: &Config) -> Option<PathBuf> {
     let folder = folder(config);
     let entries = fs::read_dir(&folder).ok()?;
     let mut found: Vec<PathBuf> = entries

@@ -5,13 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use viaduct_api::guard::AllowedHosts;
+use viaduct_app::App;
 use viaduct_cli::Failure;
-use viaduct_store::{DataDirLock, OpenError};
+use viaduct_store::OpenError;
+use viaduct_work::Worker;
 
 use crate::config::Config;
-use crate::data_dir;
+use crate::wiring;
 
 /// How long requests under way may take after a stop is asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -26,17 +30,25 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let _lock = DataDirLock::take(&config.data_dir).map_err(|e| refused(&e))?;
-    data_dir::settle(&config)?;
+    let app = wiring::open(&config).await?;
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().unwrap_or(config.listen);
+    app.bind_models().await.map_err(|e| Failure::Broken(e.to_string()))?;
+    let (stop, stopped) = watch::channel(false);
+    let worker = tokio::spawn(Worker::new(app.clone()).run(stopped));
     tracing::info!(%address, data_dir = %config.data_dir.display(), "viaduct answers");
-    answer(listener, router()).await
+    let answered = answer(listener, router(app, &config, address)).await;
+    // Why ignored: a worker that is gone needs no telling.
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN, worker).await.is_err() {
+        tracing::warn!("a job did not end in time: its lease lapses and it runs again");
+    }
+    answered
 }
 
-/// Replaced by the application's router.
-fn router() -> Router {
-    Router::new().route("/healthz", get(|| async { "ok\n" }))
+fn router(app: App, config: &Config, address: SocketAddr) -> Router {
+    let hosts = AllowedHosts::new(&address.ip().to_string(), &config.allowed_hosts);
+    viaduct_api::router(app, hosts, Router::new(), Vec::new())
 }
 
 /// Answers on `listener` until a stop is asked for, then lets requests under way end.
@@ -48,6 +60,10 @@ async fn answer(listener: TcpListener, router: Router) -> Result<(), Failure> {
         // Why ignored: the receiver is gone only when the server ended by itself.
         let _ = told.send(());
     };
+    // Why: small answers must not wait for the other side's delayed acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
     let late = async {
         match heard.await {

@@ -170,6 +170,8 @@ impl Write {
         };
         self.app.record(tx, &self.caller, self.now, &deed)?;
         self.app.enqueue(tx, "bind_models", &json!({}), "bind_models")?;
+        let payload = json!({ "project": id });
+        self.app.enqueue(tx, "measure_project", &payload, &format!("measure:{id}"))?;
         Ok((created, changes))
     }
 

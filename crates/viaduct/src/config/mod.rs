@@ -12,7 +12,7 @@ mod keys;
 mod settings;
 mod show;
 
-pub(crate) use check::{ClockChoice, Config, LogFormat};
+pub(crate) use check::{ClockChoice, Config, DurabilityChoice, LogFormat};
 pub(crate) use settings::{Inputs, Settings};
 pub(crate) use show::show;
 

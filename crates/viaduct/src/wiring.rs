@@ -1,0 +1,141 @@
+//! Opens every room in order and hands each its part of the configuration.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use viaduct_app::clock::SIMULATED_NOW;
+use viaduct_app::{App, Parts, Reproduce, Settings};
+use viaduct_auth::Params;
+use viaduct_base::{Clock, Error, SimulatedClock, SystemClock, Timestamp};
+use viaduct_blob::Blobs;
+use viaduct_cli::Failure;
+use viaduct_decisions::{DecisionLog, Durability};
+use viaduct_domain::policy::Policy;
+use viaduct_gateway::{Gateway, GatewayConfig};
+use viaduct_infer::RuntimeConfig;
+use viaduct_store::{DataDirLock, Store, StoreError, setting};
+
+use crate::config::{ClockChoice, Config, DurabilityChoice};
+use crate::data_dir;
+use crate::server::refused;
+
+/// Opens the application: lock and database first, so that nothing is touched when either is
+/// somebody else's.
+pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
+    let policy = policy(config)?;
+    let lock = DataDirLock::take(&config.data_dir).map_err(|e| refused(&e))?;
+    // Why before the database: it would make a new directory look like one that has lived.
+    data_dir::settle(config)?;
+    // Why given back: the store takes the same lock and keeps it.
+    drop(lock);
+    let store = Store::open(&config.database, &config.data_dir).map_err(|e| refused(&e))?;
+    let (clock, simulated) = clock(config, &store)?;
+    let place = |name: &str| config.data_dir.join(name);
+    let blobs = Blobs::open(&place("blobs")).map_err(|e| in_dir(&place("blobs"), &e))?;
+    let (decisions, recovery) = DecisionLog::open(&place("decisions"), durability(config))
+        .map_err(|e| in_dir(&place("decisions"), &e))?;
+    if !recovery.is_clean() {
+        tracing::warn!(?recovery, "the decision log was mended");
+    }
+    let runtime = RuntimeConfig {
+        library: config.runtime_library.clone(),
+        ..RuntimeConfig::new(&config.data_dir)
+    };
+    let data_plane = GatewayConfig { dir: place("gateway"), runtime: runtime.clone() };
+    let (gateway, problems) = Gateway::open(data_plane, decisions.clone(), clock.clone())
+        .map_err(|e| in_dir(&place("gateway"), &e.chain()))?;
+    for problem in problems {
+        tracing::warn!(?problem, "an endpoint is degraded");
+    }
+    let settings = Settings {
+        is_loopback: config.listen.ip().is_loopback(),
+        password_params: Params::STANDARD,
+        reproduce: reproduce(config),
+        data_dir: config.data_dir.clone(),
+    };
+    let parts =
+        Parts { store, blobs, decisions, gateway, runtime, clock, simulated, policy, settings };
+    let app = App::open(parts).await.map_err(|e| fault(&e))?;
+    refuse_open_door(&app, config.listen)?;
+    Ok(app)
+}
+
+/// Elsewhere than on loopback, an open server would be everybody's.
+fn refuse_open_door(app: &App, listen: SocketAddr) -> Result<(), Failure> {
+    if listen.ip().is_loopback() || app.has_users() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "`{listen}` can be reached from elsewhere and there is no user, so everything would be open: start on `127.0.0.1`, run `viaduct user add NAME --role admin --password-stdin`, then start on `{listen}`"
+    )))
+}
+
+fn policy(config: &Config) -> Result<Policy, Failure> {
+    let Some(path) = &config.policy else {
+        return Policy::shipped().map_err(|e| Failure::Broken(e.detail));
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::Usage(format!("the gate policy `{}` cannot be read: {e}", path.display()))
+    })?;
+    Policy::parse(&text).map_err(|refusal| {
+        let mut lines = vec![format!("the gate policy `{}`: {refusal}", path.display())];
+        lines.extend(refusal.errors.iter().map(|error| {
+            let at = match (error.line, error.column) {
+                (Some(line), Some(column)) => format!("{line}:{column}"),
+                _ => error.pointer.clone(),
+            };
+            format!("  {}:{at}: {}", path.display(), error.detail)
+        }));
+        Failure::Usage(lines.join("\n"))
+    })
+}
+
+type Clocks = (Arc<dyn Clock>, Option<Arc<SimulatedClock>>);
+
+/// A simulated clock goes on where it stood; a new one starts where the configuration says, else
+/// at today's midnight.
+fn clock(config: &Config, store: &Store) -> Result<Clocks, Failure> {
+    let ClockChoice::Simulated { start } = config.clock else {
+        return Ok((Arc::new(SystemClock), None));
+    };
+    let kept = store
+        .read_blocking("find_clock", |tx| setting::find(tx, SIMULATED_NOW))
+        .map_err(|e: StoreError| Failure::Broken(format!("the clock cannot be read: {e}")))?;
+    let kept: Option<Timestamp> = match kept {
+        Some(text) => Some(text.parse().map_err(|e| {
+            Failure::Broken(format!("the database holds a clock that is no time: {e}"))
+        })?),
+        None => None,
+    };
+    let now = kept.or(start).unwrap_or_else(|| SystemClock.now().day().start());
+    let simulated = Arc::new(SimulatedClock::new(now));
+    Ok((simulated.clone(), Some(simulated)))
+}
+
+fn durability(config: &Config) -> Durability {
+    match config.durability {
+        DurabilityChoice::Os => Durability::Os,
+        DurabilityChoice::Fsync => Durability::Fsync,
+    }
+}
+
+fn reproduce(config: &Config) -> Option<Reproduce> {
+    let python = config.reproduce.python.clone()?;
+    Some(Reproduce {
+        python,
+        time_limit: config.reproduce.time_limit.to_std(),
+        memory_limit_mib: config.reproduce.memory_limit_mib,
+    })
+}
+
+fn in_dir(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::Broken(format!("`{}` cannot be opened: {error}", path.display()))
+}
+
+fn fault(error: &Error) -> Failure {
+    match error {
+        Error::Refused(refusal) => Failure::Usage(refusal.detail.clone()),
+        Error::Fault(fault) => Failure::Broken(fault.chain()),
+    }
+}
