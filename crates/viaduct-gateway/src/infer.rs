@@ -195,7 +195,11 @@ fn row_count(inputs: &[InputTensor]) -> Result<usize, Refusal> {
         let cells = tensor.shape.iter().try_fold(1i64, |all, n| all.checked_mul(*n));
         let fits = cells.is_some_and(|n| n >= 0 && n as usize == tensor.data.len());
         // Why a width: `[1000000000000, 0]` has no cells and would still ask for that many rows.
-        let has_width = matches!(tensor.shape.as_slice(), [_] | [_, 1..]);
+        let has_width = match tensor.shape.as_slice() {
+            [_] => true,
+            [_, columns] => *columns > 0,
+            _ => false,
+        };
         if !fits || !has_width {
             let detail = format!(
                 "tensor `{}` has shape {:?} and {} cells: a column is [n] or [n, 1], a matrix \
