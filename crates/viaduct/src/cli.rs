@@ -111,7 +111,13 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
     /// Print every value and where it came from; passwords are hidden
-    Show(LocalArgs),
+    Show {
+        #[command(flatten)]
+        local: LocalArgs,
+        /// Also print what each key means
+        #[arg(long)]
+        explain: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

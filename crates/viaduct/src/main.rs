@@ -24,7 +24,7 @@ use viaduct_base::Secret;
 use viaduct_cli::{Connection, Failure, Format, Identity, Printer};
 
 use cli::{AuditVerb, Cli, Command, ConfigVerb, LocalArgs, SetupWhat};
-use config::{Config, Inputs, Settings};
+use config::{Config, Detail, Inputs, Settings};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -51,9 +51,10 @@ fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
             server::run(config)
         }
         Command::Doctor(local) => doctor::run(&check(&settings(&local, &local.flags())?)?, printer),
-        Command::Config { verb: ConfigVerb::Show(local) } => {
+        Command::Config { verb: ConfigVerb::Show { local, explain } } => {
             let settings = settings(&local, &local.flags())?;
-            printer.print(&config::show(&settings))?;
+            let detail = if explain { Detail::Explained } else { Detail::Values };
+            printer.print(&config::show(&settings, detail))?;
             check(&settings).map(|_| ())
         }
         Command::Backup { local, to } => {

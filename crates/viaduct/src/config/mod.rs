@@ -14,7 +14,7 @@ mod show;
 
 pub(crate) use check::{ClockChoice, Config, DurabilityChoice, LogFormat};
 pub(crate) use settings::{Inputs, Settings};
-pub(crate) use show::show;
+pub(crate) use show::{Detail, show};
 
 #[cfg(test)]
 mod tests;

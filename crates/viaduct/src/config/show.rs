@@ -6,8 +6,17 @@ use super::Settings;
 use super::keys::{KEYS, Key};
 use super::settings::{Origin, Value};
 
+/// How much to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Values and origins.
+    Values,
+    /// Also what each key means.
+    Explained,
+}
+
 /// The whole configuration as TOML, each line with its origin; secrets are hidden.
-pub(crate) fn show(settings: &Settings) -> String {
+pub(crate) fn show(settings: &Settings, detail: Detail) -> String {
     let lines: Vec<(&Key, String, Origin)> = KEYS
         .iter()
         .map(|key| {
@@ -26,6 +35,9 @@ pub(crate) fn show(settings: &Settings) -> String {
             section = key.section();
             // Why ignored, here and below: writing to a String does not fail.
             let _ = writeln!(out, "[{section}]");
+        }
+        if detail == Detail::Explained {
+            let _ = writeln!(out, "# {}", key.doc);
         }
         let _ = writeln!(out, "{text:width$}  # {origin}");
     }

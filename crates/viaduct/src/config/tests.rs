@@ -160,7 +160,7 @@ fn show_names_origins_and_hides_passwords() {
     let mut said = inputs(dir.path());
     said.environment = vec![("VIADUCT__SERVER__LISTEN".into(), "127.0.0.1:9".into())];
     said.flags = vec![("database.url", "--database", "postgres://me:hush@db/v".into())];
-    let text = show(&Settings::load(&said).unwrap());
+    let text = show(&Settings::load(&said).unwrap(), Detail::Values);
     let line = |start: &str| text.lines().find(|l| l.starts_with(start)).unwrap();
     assert!(line("level").ends_with("# viaduct.toml:2"), "{text}");
     assert!(line("listen").ends_with("# environment VIADUCT__SERVER__LISTEN"), "{text}");
@@ -172,7 +172,7 @@ fn show_names_origins_and_hides_passwords() {
 #[test]
 fn what_show_prints_is_a_configuration() {
     let dir = tempfile::tempdir().unwrap();
-    let text = show(&Settings::load(&inputs(dir.path())).unwrap());
+    let text = show(&Settings::load(&inputs(dir.path())).unwrap(), Detail::Explained);
     write(dir.path().join("viaduct.toml"), &text);
     assert!(config(&inputs(dir.path())).is_ok());
 }
