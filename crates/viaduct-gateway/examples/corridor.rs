@@ -87,7 +87,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Runtime::find(&runtime)?.load(&onnx, LoadOptions::default())?;
     let typed = contract()?.check_row(&row(1)).map_err(|e| format!("{e:?}"))?;
     let typed = std::slice::from_ref(&typed);
-    println!("bare model, one row: p50 {:.1?}", p50(20_000, |_| Ok(drop(model.predict(typed)?)))?);
+    println!(
+        "bare model, one row: p50 {:.1?}",
+        p50(20_000, |_| Ok(model.predict(typed).map(drop)?))?
+    );
 
     for durability in [Durability::Os, Durability::Fsync] {
         let home = tempfile::tempdir()?;
@@ -97,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let endpoints = vec![endpoint(onnx.clone())?];
         gateway.publish(Snapshot { workspace_salt: "salt".into(), endpoints })?;
         let count = if durability == Durability::Os { 20_000 } else { 300 };
-        let one = p50(count, |n| Ok(drop(gateway.predict(call(vec![row(n)]))?)))?;
+        let one = p50(count, |n| Ok(gateway.predict(call(vec![row(n)])).map(drop)?))?;
         println!("{durability:?}: corridor, one row: p50 {one:.1?}");
         for threads in [1, 2, 8] {
             let start = Instant::now();
@@ -119,7 +122,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{durability:?}: {threads} threads, one row a call: {rate:.0} predictions/s");
         }
         let batch: Vec<_> = (0..1_000).map(row).collect();
-        let whole = p50(50, |_| Ok(drop(gateway.predict(call(batch.clone()))?)))?;
+        let whole = p50(50, |_| Ok(gateway.predict(call(batch.clone())).map(drop)?))?;
         let rate = 1_000.0 / whole.as_secs_f64();
         println!("{durability:?}: batches of 1000: p50 {whole:.1?}, {rate:.0} rows/s");
     }

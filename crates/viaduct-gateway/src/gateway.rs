@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
@@ -84,7 +84,7 @@ impl Gateway {
             publishing: Mutex::default(),
         }));
         let problems = match kept {
-            Some(snapshot) => gateway.put_in_service(snapshot),
+            Some(snapshot) => gateway.put_in_service(&mut gateway.publishing(), snapshot),
             None => Vec::new(),
         };
         Ok((gateway, problems))
@@ -97,6 +97,8 @@ impl Gateway {
     /// # Errors
     /// The copy on disk could not be written; the snapshot is in service all the same.
     pub fn publish(&self, mut snapshot: Snapshot) -> Result<Vec<Problem>, Fault> {
+        // Why over the whole: memory and disk must not end with different snapshots.
+        let mut kept = self.publishing();
         let mut uncopied = Vec::new();
         for endpoint in &mut snapshot.endpoints {
             let Some(model) = &mut endpoint.model else { continue };
@@ -108,15 +110,18 @@ impl Gateway {
                 }),
             }
         }
-        let mut problems = self.put_in_service(snapshot.clone());
+        let mut problems = self.put_in_service(&mut kept, snapshot.clone());
         problems.extend(uncopied);
         disk::write(&self.0.config.dir, &snapshot)?;
         disk::drop_unnamed_models(&self.0.config.dir, &snapshot);
         Ok(problems)
     }
 
-    fn put_in_service(&self, snapshot: Snapshot) -> Vec<Problem> {
-        let mut kept = self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+    fn publishing(&self) -> MutexGuard<'_, Kept> {
+        self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put_in_service(&self, kept: &mut Kept, snapshot: Snapshot) -> Vec<Problem> {
         let mut models = HashMap::new();
         let mut counters = HashMap::new();
         let mut endpoints = HashMap::new();
