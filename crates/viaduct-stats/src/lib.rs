@@ -29,6 +29,7 @@ mod linear;
 pub mod metrics;
 pub mod moments;
 pub mod profile;
+pub mod sketch;
 pub mod unlabelled;
 pub mod value;
 

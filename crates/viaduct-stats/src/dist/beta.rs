@@ -55,31 +55,37 @@ pub fn regularised(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
     }
     let weight = binomial_weight(a, a + b, x, y);
     if x * (a + b + 2.0) < a + 1.0 {
-        let lower = (weight * (b / (a + b)) * fraction(a, b, x)).min(1.0);
+        let lower = (weight * a * (b / (a + b)) / fraction(a, b, x, y)).min(1.0);
         (lower, 1.0 - lower)
     } else {
-        let upper = (weight * (a / (a + b)) * fraction(b, a, y)).min(1.0);
+        let upper = (weight * a * (b / (a + b)) / fraction(b, a, y, x)).min(1.0);
         (1.0 - upper, upper)
     }
 }
 
-/// The continued fraction of the incomplete beta function by Lentz's method (DLMF 8.17.22).
-fn fraction(a: f64, b: f64, x: f64) -> f64 {
+/// The even part of the continued fraction of the incomplete beta function, by Lentz's method.
+///
+/// Why this form (Didonato and Morris 1992, as in Boost): `a y - b x` is taken from both x and y,
+/// where the usual form subtracts two numbers near one and loses digits for large a.
+fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let floor = |v: f64| if v.abs() < TINY { TINY } else { v };
-    let mut c = 1.0;
-    let mut d = 1.0 / floor(1.0 - (a + b) * x / (a + 1.0));
-    let mut h = d;
+    let denominator = |m: f64| {
+        m + m * (b - m) * x / (a + 2.0 * m - 1.0)
+            + (a + m) * (a * y - b * x + 1.0 + m * (2.0 - x)) / (a + 2.0 * m + 1.0)
+    };
+    let first = a * (a * y - b * x + 1.0) / (a + 1.0);
+    let mut h = floor(first);
+    let mut c = h;
+    let mut d = 0.0;
     let mut m = 0.0;
     for _ in 0..TERMS_MAX {
         m += 1.0;
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / floor(1.0 + even * d);
-        c = floor(1.0 + even / c);
-        h *= d * c;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / floor(1.0 + odd * d);
-        c = floor(1.0 + odd / c);
+        let scale = a + 2.0 * m - 1.0;
+        let numerator = (m * (a + m - 1.0) / scale) * ((a + b + m - 1.0) / scale) * (b - m) * x * x;
+        let next = denominator(m);
+        d = 1.0 / floor(next + numerator * d);
+        c = floor(next + numerator / c);
         let delta = d * c;
         h *= delta;
         if (delta - 1.0).abs() < 1e-16 {
@@ -93,7 +99,8 @@ fn fraction(a: f64, b: f64, x: f64) -> f64 {
 ///
 /// `p` and `q = 1 - p` are given apart; the smaller of them sets the accuracy.
 pub fn quantile(a: f64, b: f64, p: f64, q: f64) -> f64 {
-    if !(a > 0.0 && b > 0.0 && p >= 0.0 && q >= 0.0) {
+    let is_shape = |shape: f64| shape > 0.0 && shape.is_finite();
+    if !(is_shape(a) && is_shape(b) && (0.0..=1.0).contains(&p) && (0.0..=1.0).contains(&q)) {
         return f64::NAN;
     }
     if p == 0.0 {

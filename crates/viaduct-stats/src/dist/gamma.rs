@@ -151,7 +151,7 @@ pub fn upper_quantile(a: f64, q: f64) -> f64 {
 }
 
 fn upper_or_lower(a: f64, p: f64, q: f64) -> f64 {
-    if a.is_nan() || a <= 0.0 || !(0.0..=1.0).contains(&p) {
+    if a.is_nan() || a <= 0.0 || a.is_infinite() || !(0.0..=1.0).contains(&p) {
         return f64::NAN;
     }
     if p == 0.0 && q == 1.0 {

@@ -19,3 +19,6 @@ pub mod kolmogorov;
 pub mod normal;
 pub(crate) mod root;
 pub mod student;
+
+#[cfg(test)]
+mod tests;

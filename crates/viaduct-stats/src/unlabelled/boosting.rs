@@ -119,7 +119,10 @@ impl Boosted {
     }
 }
 
+/// Bins of a feature as LightGBM cuts them: values below zero and above zero apart, each side by
+/// [`greedy_edges`] with its share of the bins, and zero in a bin of its own.
 fn binned(column: &[f64]) -> Feature {
+    const ZERO: f64 = 1e-35;
     let mut sorted = column.to_vec();
     sorted.sort_by(f64::total_cmp);
     let mut distinct: Vec<(f64, usize)> = Vec::new();
@@ -129,23 +132,79 @@ fn binned(column: &[f64]) -> Feature {
             _ => distinct.push((value, 1)),
         }
     }
+    let below = distinct.partition_point(|(value, _)| *value <= -ZERO);
+    let above = distinct.partition_point(|(value, _)| *value <= ZERO);
+    let count = |part: &[(f64, usize)]| part.iter().map(|(_, rows)| rows).sum::<usize>();
+    let (low, zero, high) = (&distinct[..below], &distinct[below..above], &distinct[above..]);
     let mut edges = Vec::new();
-    let mut in_bin = 0;
-    let wanted = if distinct.len() <= BINS {
-        BIN_ROWS as f64
-    } else {
-        (column.len() as f64 / BINS as f64).max(BIN_ROWS as f64)
-    };
-    for pair in distinct.windows(2) {
-        in_bin += pair[0].1;
-        if in_bin as f64 >= wanted && edges.len() + 1 < BINS {
-            edges.push(pair[0].0 + 0.5 * (pair[1].0 - pair[0].0));
-            in_bin = 0;
+    let signed = count(low) + count(high);
+    if !low.is_empty() {
+        let share = count(low) as f64 / signed as f64;
+        let bins = ((share * (BINS - 1) as f64) as usize).max(1);
+        edges = greedy_edges(low, bins);
+        if !(zero.is_empty() && high.is_empty()) {
+            edges.push(-ZERO);
         }
     }
+    if !high.is_empty() {
+        if !(zero.is_empty() && low.is_empty()) {
+            edges.push(ZERO);
+        }
+        edges.extend(greedy_edges(high, BINS.saturating_sub(1 + edges.len()).max(1)));
+    }
+    edges.truncate(BINS - 1);
     let bins =
         column.iter().map(|value| edges.partition_point(|edge| edge < value) as u8).collect();
     Feature { edges, bins }
+}
+
+/// Inner edges of at most `bins` bins of about equal counts; frequent values get their own bin.
+fn greedy_edges(distinct: &[(f64, usize)], bins: usize) -> Vec<f64> {
+    let middle = |i: usize| distinct[i].0 + 0.5 * (distinct[i + 1].0 - distinct[i].0);
+    let last = distinct.len() - 1;
+    let mut edges = Vec::new();
+    let mut in_bin = 0;
+    if distinct.len() <= bins {
+        for (i, (_, rows)) in distinct[..last].iter().enumerate() {
+            in_bin += rows;
+            if in_bin >= BIN_ROWS {
+                edges.push(middle(i));
+                in_bin = 0;
+            }
+        }
+        return edges;
+    }
+    let total: usize = distinct.iter().map(|(_, rows)| rows).sum();
+    let bins = bins.min(total / BIN_ROWS).max(1);
+    let mut mean = total as f64 / bins as f64;
+    let is_big: Vec<bool> = distinct.iter().map(|(_, rows)| *rows as f64 >= mean).collect();
+    let big_rows: usize =
+        distinct.iter().zip(&is_big).filter(|(_, big)| **big).map(|((_, rows), _)| rows).sum();
+    let big = is_big.iter().filter(|big| **big).count();
+    let (mut rest_rows, mut rest_bins) = (total - big_rows, bins.saturating_sub(big));
+    let average = |rows: usize, bins: usize| rows as f64 / bins.max(1) as f64;
+    mean = average(rest_rows, rest_bins);
+    for (i, (_, rows)) in distinct[..last].iter().enumerate() {
+        if !is_big[i] {
+            rest_rows -= rows;
+        }
+        in_bin += rows;
+        let is_full = is_big[i]
+            || in_bin as f64 >= mean
+            || (is_big[i + 1] && in_bin as f64 >= (0.5 * mean).max(1.0));
+        if is_full {
+            edges.push(middle(i));
+            if edges.len() + 1 >= bins {
+                break;
+            }
+            in_bin = 0;
+            if !is_big[i] {
+                rest_bins = rest_bins.saturating_sub(1);
+                mean = average(rest_rows, rest_bins);
+            }
+        }
+    }
+    edges
 }
 
 /// Grows a tree; answers it with the rows and the value of each leaf.

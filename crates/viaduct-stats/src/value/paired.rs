@@ -55,12 +55,14 @@ pub fn paired_samples(pairs: &PairMoments, level: f64) -> Result<Estimate, Insuf
 }
 
 /// Largest number of pairs for which Wilcoxon's distribution is counted exactly.
-const WILCOXON_EXACT_MAX: usize = 50;
+const EXACT_MAX: usize = 50;
+/// The same where ranks are tied or differences are zero.
+const EXACT_TIED_MAX: usize = 13;
 
 /// Wilcoxon's signed-rank test, two-sided (scipy's `wilcoxon`, method `auto`, zeros dropped).
 ///
-/// Exact up to 50 pairs without zeros and ties; otherwise the normal approximation with the tie
-/// correction and without continuity correction.
+/// Exact over all sign patterns up to 50 pairs (13 with zeros or ties); otherwise the normal
+/// approximation with the tie correction and without continuity correction.
 ///
 /// # Errors
 /// No pair with a difference, or values that are not finite.
@@ -70,7 +72,8 @@ pub fn wilcoxon(differences: &[f64]) -> Result<f64, Insufficient> {
     require_rows("pairs with a difference", kept.len() as u64, 1)?;
     kept.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     let n = kept.len();
-    let mut positive = 0.0;
+    // Twice the midranks, so that they are whole.
+    let mut ranks = vec![0_usize; n];
     let mut ties = 0.0;
     let mut start = 0;
     while start < n {
@@ -78,32 +81,37 @@ pub fn wilcoxon(differences: &[f64]) -> Result<f64, Insufficient> {
         while end < n && kept[end].abs() == kept[start].abs() {
             end += 1;
         }
-        let rank = 0.5 * (start + 1 + end) as f64;
+        ranks[start..end].fill(start + 1 + end);
         let size = (end - start) as f64;
         ties += size * size * size - size;
-        positive += rank * kept[start..end].iter().filter(|d| **d > 0.0).count() as f64;
         start = end;
     }
-    let count = n as f64;
-    let is_exact = n <= WILCOXON_EXACT_MAX && ties == 0.0 && n == differences.len();
-    if is_exact {
-        // Number of subsets of the ranks 1..=n for each rank sum.
-        let top = n * (n + 1) / 2;
-        let mut ways = vec![0.0_f64; top + 1];
-        ways[0] = 1.0;
-        for rank in 1..=n {
-            for sum in (rank..=top).rev() {
-                ways[sum] += ways[sum - rank];
-            }
-        }
-        let statistic = positive.min(top as f64 - positive) as usize;
-        let tail: f64 = ways[..=statistic].iter().sum();
-        return Ok((2.0 * tail / 2.0_f64.powi(n as i32)).min(1.0));
+    let positive: usize =
+        kept.iter().zip(&ranks).filter(|(d, _)| **d > 0.0).map(|(_, rank)| rank).sum();
+    let is_plain = ties == 0.0 && n == differences.len();
+    let limit = if is_plain { EXACT_MAX } else { EXACT_TIED_MAX };
+    if differences.len() <= limit {
+        return Ok(sign_flips(&ranks, positive));
     }
+    let count = n as f64;
     let mean = count * (count + 1.0) / 4.0;
     let variance = count * (count + 1.0) * (2.0 * count + 1.0) / 24.0 - ties / 48.0;
     if variance <= 0.0 {
         return Err(Reason::NoVariation("the ranks").into());
     }
-    Ok(normal::two_sided((positive - mean) / variance.sqrt()))
+    Ok(normal::two_sided((0.5 * positive as f64 - mean) / variance.sqrt()))
+}
+
+/// Two-sided p of a sum of ranks when each of them has either sign with equal chance.
+fn sign_flips(ranks: &[usize], sum: usize) -> f64 {
+    let top: usize = ranks.iter().sum();
+    let mut ways = vec![0.0_f64; top + 1];
+    ways[0] = 1.0;
+    for rank in ranks {
+        for at in (*rank..=top).rev() {
+            ways[at] += ways[at - rank];
+        }
+    }
+    let tail: f64 = ways[..=sum.min(top - sum)].iter().sum();
+    (2.0 * tail / 2.0_f64.powi(ranks.len() as i32)).min(1.0)
 }
