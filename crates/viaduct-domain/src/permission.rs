@@ -157,6 +157,7 @@ operations! {
     ReadProject "read_project" AtLeast(Viewer), "Projects: list, show, facts, evaluations, estimates";
     DeleteProject "delete_project" AtLeast(Member), "Delete a project that is still a concept";
     ShelveProject "shelve_project" Named(Member), "Shelve or retire a project with a cause";
+    FreezeProject "freeze_project" Named(Member), "Freeze a project, or thaw it";
     CollectFacts "collect_facts" AtLeast(Member), "Run the collectors of a project now";
     LoadHistory "load_history" AtLeast(Member), "Load dated KPI history";
     FreezeBaseline "freeze_baseline" AtLeast(Member), "Freeze a KPI's baseline";
@@ -217,11 +218,15 @@ pub fn check(caller: &Caller, operation: Operation) -> Result<(), Refusal> {
         Who::Anonymous if caller.door == Door::Open && !must_be_named => Ok(()),
         Who::Anonymous if caller.door == Door::Open => Err(Refusal::new(
             Kind::NameNeeded,
-            format!("`{name}` needs a named person: add one with `viaduct user add NAME --role admin`"),
+            format!(
+                "`{name}` needs a named person: add one with `viaduct user add NAME --role admin`"
+            ),
         )),
         Who::Anonymous => Err(Refusal::new(
             Kind::LoginRequired,
-            format!("`{name}` needs a login: send a Bearer token, Basic name and password, or sign in"),
+            format!(
+                "`{name}` needs a login: send a Bearer token, Basic name and password, or sign in"
+            ),
         )),
     }
 }

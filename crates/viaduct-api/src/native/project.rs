@@ -10,6 +10,7 @@ use viaduct_app::project::{Applied, End, Project, ProjectSummary};
 use viaduct_base::{Kind, Refusal};
 use viaduct_domain::permission::Operation;
 use viaduct_domain::stage::ShelveCause;
+use viaduct_domain::stage::State::{Clear, Frozen};
 
 use crate::extract::{Body, Query, Text, Who};
 use crate::problem::Problem;
@@ -52,10 +53,19 @@ pub(super) fn routes() -> Routes {
             "/api/v1/projects/{project}/retire",
             Operation::ShelveProject,
             retire,
-            doc("projects", "Retire a project").body(|| {
-                json!({ "type": "object", "required": ["note"],
-                    "properties": { "note": { "type": "string" } } })
-            }),
+            doc("projects", "Retire a project").body(note),
+        )
+        .post(
+            "/api/v1/projects/{project}/freeze",
+            Operation::FreezeProject,
+            freeze,
+            doc("projects", "Freeze: the endpoint answers business as usual at once").body(note),
+        )
+        .post(
+            "/api/v1/projects/{project}/thaw",
+            Operation::FreezeProject,
+            thaw,
+            doc("projects", "Thaw a frozen project").body(note),
         )
         .post(
             "/api/v1/projects/{project}/collect",
@@ -75,6 +85,10 @@ pub(super) fn routes() -> Routes {
             decisions,
             doc("decisions", "The project's latest decisions").query(&["limit"]),
         )
+}
+
+fn note() -> Value {
+    json!({ "type": "object", "required": ["note"], "properties": { "note": { "type": "string" } } })
 }
 
 #[derive(Deserialize)]
@@ -144,7 +158,7 @@ async fn shelve(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Retire {
+struct Note {
     note: String,
 }
 
@@ -152,9 +166,29 @@ async fn retire(
     State(app): State<App>,
     Who(caller): Who,
     Path(name): Path<String>,
-    Body(body): Body<Retire>,
+    Body(body): Body<Note>,
 ) -> Result<Json<Value>, Problem> {
     app.end_project(&caller, &name, End::Retire, body.note).await?;
+    Ok(Json(view(&app.get_project(&caller, &name).await?)))
+}
+
+async fn freeze(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(name): Path<String>,
+    Body(body): Body<Note>,
+) -> Result<Json<Value>, Problem> {
+    app.set_frozen(&caller, &name, Frozen, body.note).await?;
+    Ok(Json(view(&app.get_project(&caller, &name).await?)))
+}
+
+async fn thaw(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(name): Path<String>,
+    Body(body): Body<Note>,
+) -> Result<Json<Value>, Problem> {
+    app.set_frozen(&caller, &name, Clear, body.note).await?;
     Ok(Json(view(&app.get_project(&caller, &name).await?)))
 }
 

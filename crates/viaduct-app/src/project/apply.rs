@@ -12,7 +12,7 @@ use viaduct_domain::permission::{Caller, Operation, Who};
 use viaduct_domain::tier::{Tier, tier};
 use viaduct_store::project::{NewProject, SpecChange};
 use viaduct_store::{
-    Scope, Tx, contract, endpoint, kpi, kpi_history, mlflow, project, section, user,
+    Scope, Tx, contract, endpoint, kpi, kpi_history, mlflow, project, section, trial, user,
 };
 
 use super::load;
@@ -217,6 +217,7 @@ impl Write {
             );
             return Err(Refusal::new(Kind::StageForbids, detail).into());
         }
+        self.refuse_under_trial(tx, &old, changes)?;
         let change = SpecChange {
             title: self.spec.title.clone(),
             tier: self.tier.to_string(),
@@ -226,6 +227,35 @@ impl Write {
         };
         project::update_spec(tx, &self.scope, old.at(), &change)?;
         Ok(old.id)
+    }
+
+    /// While a trial takes cases, what it compares stands still: otherwise the estimate would be
+    /// of something that nobody registered.
+    fn refuse_under_trial(
+        &self,
+        tx: &mut Tx,
+        old: &super::Project,
+        changes: &[Change],
+    ) -> Result<(), Error> {
+        let running = trial::list(tx, &self.scope, old.id)?
+            .into_iter()
+            .find(|row| row.stopped_at.is_none() && self.now < row.ends_at);
+        let Some(running) = running else { return Ok(()) };
+        let fixed = ["rule", "contract", "endpoint", "kpis"];
+        let touched = changes.iter().find_map(|change| {
+            let path = change.path.trim_start_matches('/');
+            fixed.into_iter().find(|section| path.starts_with(section))
+        });
+        match touched {
+            Some(section) => {
+                let detail = format!(
+                    "the trial `{}` takes cases until {}: `{section}` stays as it was registered until then",
+                    running.name, running.ends_at
+                );
+                Err(Refusal::new(Kind::StageForbids, detail).into())
+            }
+            None => Ok(()),
+        }
     }
 
     fn note_sections(&self, tx: &mut Tx, id: ProjectId) -> Result<(), Error> {

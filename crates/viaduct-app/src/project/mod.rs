@@ -3,6 +3,7 @@
 mod apply;
 mod delete;
 mod end;
+mod freeze;
 mod list;
 mod load;
 
