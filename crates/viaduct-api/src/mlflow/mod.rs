@@ -1,20 +1,42 @@
-//! MLflow's routes.
+//! MLflow's REST API under its own paths: what the unmodified clients call.
+//!
+//! Invariant: every answer here, refusals and faults included, is MLflow's own JSON.
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
+mod answer;
+mod artifacts;
+mod experiments;
+mod input;
+mod logged_models;
+mod registered_models;
+mod runs;
+mod server;
+mod show;
+#[cfg(test)]
+mod tests;
+mod versions;
 
-use crate::routes::Routes;
+pub(crate) use server::unknown_endpoint;
 
-/// MLflow's routes.
+use crate::routes::{Doc, Routes, doc};
+
+/// MLflow's version whose API this is.
+const VERSION: &str = "3.17.2";
+
+/// Every route is served for clients and, under the second prefix, for pages.
+const PREFIXES: [&str; 2] = ["/api", "/ajax-api"];
+
+const DOC: Doc = doc("MLflow", "");
+
+/// All of MLflow's routes.
 pub fn routes() -> Routes {
-    Routes::new()
-}
-
-/// MLflow's own answer for an address that it does not know.
-pub fn unknown_endpoint(path: &str) -> Response {
-    let message = format!("`{path}` is not served");
-    let body = json!({ "error_code": "ENDPOINT_NOT_FOUND", "message": message });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
+    PREFIXES.iter().fold(server::routes(), |all, prefix| {
+        let tracking = format!("{prefix}/2.0/mlflow");
+        all.merge(experiments::routes(&tracking))
+            .merge(runs::routes(&tracking))
+            .merge(logged_models::routes(&tracking))
+            .merge(registered_models::routes(&tracking))
+            .merge(versions::routes(&tracking))
+            .merge(artifacts::routes(prefix))
+            .merge(server::routes_below(prefix))
+    })
 }

@@ -1,0 +1,98 @@
+//! `experiments/…`
+
+use axum::extract::State;
+use viaduct_app::App;
+use viaduct_app::mlflow::{NewExperiment, View};
+use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
+use viaduct_wire::mlflow::{Experiment, ExperimentPage, One};
+
+use super::answer::{Done, Reply, Shown, done};
+use super::input::{self, Input, OwnHost};
+use super::{DOC, show};
+use crate::extract::Who;
+use crate::routes::Routes;
+
+pub(super) fn routes(prefix: &str) -> Routes {
+    let at = |path: &str| format!("{prefix}/experiments/{path}");
+    Routes::new()
+        .post(&at("create"), WriteTracking, create, DOC)
+        .get(&at("get"), ReadTracking, get, DOC)
+        .get(&at("get-by-name"), ReadTracking, get_by_name, DOC)
+        .get(&at("search"), ReadTracking, search, DOC)
+        .post(&at("search"), ReadTracking, search, DOC)
+        .post(&at("update"), WriteTracking, update, DOC)
+        .post(&at("delete"), WriteTracking, delete, DOC)
+        .post(&at("restore"), WriteTracking, restore, DOC)
+        .post(&at("set-experiment-tag"), WriteTracking, set_tag, DOC)
+        .post(&at("delete-experiment-tag"), WriteTracking, delete_tag, DOC)
+}
+
+async fn create(
+    State(app): State<App>,
+    Who(caller): Who,
+    OwnHost(host): OwnHost,
+    input: Input,
+) -> Reply<One<String>> {
+    let fields = input.fields();
+    let new = NewExperiment {
+        name: fields.required("name")?,
+        artifact_location: fields.text("artifact_location")?,
+        tags: input::pairs(&fields, "tags")?,
+    };
+    let id = app.create_experiment(&caller, new, host.as_deref()).await?;
+    Ok(Shown(One("experiment_id", id)))
+}
+
+async fn get(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<Experiment>> {
+    let id = input.fields().required("experiment_id")?;
+    let seen = app.get_experiment(&caller, &id).await?;
+    Ok(Shown(One("experiment", show::experiment(seen))))
+}
+
+async fn get_by_name(
+    State(app): State<App>,
+    Who(caller): Who,
+    input: Input,
+) -> Reply<One<Experiment>> {
+    let name = input.fields().required("experiment_name")?;
+    let seen = app.get_experiment_by_name(&caller, &name).await?;
+    Ok(Shown(One("experiment", show::experiment(seen))))
+}
+
+async fn search(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<ExperimentPage> {
+    let fields = input.fields();
+    let view = input::word(&fields, "view_type")?;
+    let view = view.as_deref().map_or(Ok(View::Active), View::parse)?;
+    let found = app.search_experiments(&caller, input::query(&fields)?, view).await?;
+    let (experiments, next_page_token) = show::page(found, show::experiment);
+    Ok(Shown(ExperimentPage { experiments, next_page_token }))
+}
+
+async fn update(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let id = fields.required("experiment_id")?;
+    let name = fields.required("new_name")?;
+    Ok(done(app.rename_experiment(&caller, &id, &name).await?))
+}
+
+async fn delete(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let id = input.fields().required("experiment_id")?;
+    Ok(done(app.delete_experiment(&caller, &id).await?))
+}
+
+async fn restore(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let id = input.fields().required("experiment_id")?;
+    Ok(done(app.restore_experiment(&caller, &id).await?))
+}
+
+async fn set_tag(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let id = fields.required("experiment_id")?;
+    Ok(done(app.set_experiment_tag(&caller, &id, input::pair(&fields)?).await?))
+}
+
+async fn delete_tag(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let (id, key) = (fields.required("experiment_id")?, fields.required("key")?);
+    Ok(done(app.delete_experiment_tag(&caller, &id, &key).await?))
+}

@@ -1,0 +1,212 @@
+//! `runs/…` and `metrics/…`
+
+use axum::extract::State;
+use serde_json::{Map, Value};
+use viaduct_app::App;
+use viaduct_app::mlflow::{
+    BATCH_BYTES_MAX, Batch, DatasetUse, MetricRow, ModelOutput, NewRun, RunChange, RunQuery, View,
+};
+use viaduct_base::Timestamp;
+use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
+use viaduct_wire::mlflow::{Fields, Malformed, MetricPage, One, Run, RunInfo, RunPage};
+
+use super::answer::{Done, Reply, Shown, Trouble, done};
+use super::input::{self, Input};
+use super::{DOC, show};
+use crate::extract::Who;
+use crate::routes::Routes;
+
+pub(super) fn routes(prefix: &str) -> Routes {
+    let at = |path: &str| format!("{prefix}/{path}");
+    Routes::new()
+        .post(&at("runs/create"), WriteTracking, create, DOC)
+        .get(&at("runs/get"), ReadTracking, get, DOC)
+        .post(&at("runs/update"), WriteTracking, update, DOC)
+        .post(&at("runs/delete"), WriteTracking, delete, DOC)
+        .post(&at("runs/restore"), WriteTracking, restore, DOC)
+        .post(&at("runs/search"), ReadTracking, search, DOC)
+        .post(&at("runs/log-metric"), WriteTracking, log_metric, DOC)
+        .post(&at("runs/log-parameter"), WriteTracking, log_parameter, DOC)
+        .post(&at("runs/log-batch"), WriteTracking, log_batch, DOC)
+        .post(&at("runs/set-tag"), WriteTracking, set_tag, DOC)
+        .post(&at("runs/delete-tag"), WriteTracking, delete_tag, DOC)
+        .post(&at("runs/log-inputs"), WriteTracking, log_inputs, DOC)
+        .post(&at("runs/outputs"), WriteTracking, log_outputs, DOC)
+        .post(&at("runs/log-model"), WriteTracking, log_model, DOC)
+        .get(&at("metrics/get-history"), ReadTracking, get_history, DOC)
+}
+
+async fn create(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<Run>> {
+    let fields = input.fields();
+    let new = NewRun {
+        experiment_id: fields
+            .text("experiment_id")?
+            .filter(|id| !id.is_empty())
+            .unwrap_or("0".into()),
+        name: fields.text("run_name")?,
+        user_name: fields.text("user_id")?.unwrap_or_default(),
+        start_ms: fields.int("start_time")?,
+        tags: input::pairs(&fields, "tags")?,
+    };
+    Ok(Shown(One("run", show::run(app.create_run(&caller, new).await?))))
+}
+
+async fn get(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<Run>> {
+    let id = input.fields().run_id()?;
+    Ok(Shown(One("run", show::run(app.get_run(&caller, &id).await?))))
+}
+
+async fn update(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<RunInfo>> {
+    let fields = input.fields();
+    let status = input::word(&fields, "status")?.map(|word| match word.as_str() {
+        "1" => "RUNNING".to_owned(),
+        "2" => "SCHEDULED".to_owned(),
+        "3" => "FINISHED".to_owned(),
+        "4" => "FAILED".to_owned(),
+        "5" => "KILLED".to_owned(),
+        _ => word,
+    });
+    let change =
+        RunChange { status, end_ms: fields.int("end_time")?, name: fields.text("run_name")? };
+    let row = app.update_run(&caller, &fields.run_id()?, change).await?;
+    Ok(Shown(One("run_info", show::run_info(row))))
+}
+
+async fn delete(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    Ok(done(app.delete_run(&caller, &input.fields().run_id()?).await?))
+}
+
+async fn restore(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    Ok(done(app.restore_run(&caller, &input.fields().run_id()?).await?))
+}
+
+async fn search(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<RunPage> {
+    let fields = input.fields();
+    let view = input::word(&fields, "run_view_type")?;
+    let wanted = RunQuery {
+        experiment_ids: fields.texts("experiment_ids")?,
+        query: input::query(&fields)?,
+        view: view.as_deref().map_or(Ok(View::Active), View::parse)?,
+    };
+    let (runs, next_page_token) = show::page(app.search_runs(&caller, wanted).await?, show::run);
+    Ok(Shown(RunPage { runs, next_page_token }))
+}
+
+fn metric(fields: &Fields<'_>) -> Result<MetricRow, Malformed> {
+    let millis = fields.required_int("timestamp")?;
+    let micros = millis.checked_mul(1000).filter(|micros| *micros >= 0).ok_or_else(|| {
+        Malformed(format!(
+            "Invalid value {millis} for parameter 'timestamp' supplied: Timestamp must be a \
+             nonnegative long (64-bit integer)"
+        ))
+    })?;
+    Ok(MetricRow {
+        key: fields.required("key")?,
+        value: fields.required_double("value")?,
+        at: Timestamp::from_micros(micros),
+        step: fields.int("step")?.unwrap_or(0),
+    })
+}
+
+async fn log_metric(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let batch = Batch { metrics: vec![metric(&fields)?], ..Batch::default() };
+    Ok(done(app.log_batch(&caller, &fields.run_id()?, batch).await?))
+}
+
+async fn log_parameter(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let batch = Batch { params: vec![input::pair(&fields)?], ..Batch::default() };
+    Ok(done(app.log_batch(&caller, &fields.run_id()?, batch).await?))
+}
+
+async fn set_tag(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let batch = Batch { tags: vec![input::pair(&fields)?], ..Batch::default() };
+    Ok(done(app.log_batch(&caller, &fields.run_id()?, batch).await?))
+}
+
+async fn log_batch(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    if input.bytes > BATCH_BYTES_MAX {
+        return Err(Malformed(format!(
+            "Batched logging API requests must be at most {BATCH_BYTES_MAX} bytes, got a request \
+             of size {}.",
+            input.bytes
+        ))
+        .into());
+    }
+    let fields = input.fields();
+    let batch = Batch {
+        metrics: fields.objects("metrics")?.iter().map(metric).collect::<Result<_, _>>()?,
+        params: input::pairs(&fields, "params")?,
+        tags: input::pairs(&fields, "tags")?,
+    };
+    Ok(done(app.log_batch(&caller, &fields.run_id()?, batch).await?))
+}
+
+async fn delete_tag(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let key = fields.required("key")?;
+    Ok(done(app.delete_run_tag(&caller, &fields.run_id()?, &key).await?))
+}
+
+async fn log_inputs(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let datasets =
+        fields.objects("datasets")?.iter().map(dataset_use).collect::<Result<Vec<_>, _>>()?;
+    let models: Vec<String> = fields
+        .objects("models")?
+        .iter()
+        .map(|model| model.required("model_id"))
+        .collect::<Result<_, _>>()?;
+    Ok(done(app.log_inputs(&caller, &fields.run_id()?, datasets, models).await?))
+}
+
+fn dataset_use(fields: &Fields<'_>) -> Result<DatasetUse, Malformed> {
+    let dataset = fields
+        .object("dataset")?
+        .ok_or_else(|| Malformed("Missing value for required parameter 'dataset'.".into()))?;
+    let mut described = Map::new();
+    for name in ["source_type", "source", "schema", "profile"] {
+        if let Some(text) = dataset.text(name)? {
+            described.insert(name.to_owned(), Value::String(text));
+        }
+    }
+    let tags = input::pairs(fields, "tags")?;
+    let tags = tags.into_iter().map(|tag| (tag.key, Value::String(tag.value)));
+    Ok(DatasetUse {
+        name: dataset.required("name")?,
+        digest: dataset.required("digest")?,
+        dataset: Value::Object(described),
+        tags: Value::Object(tags.collect()),
+    })
+}
+
+async fn log_outputs(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let output = |model: &Fields<'_>| {
+        Ok::<_, Malformed>(ModelOutput {
+            model_id: model.required("model_id")?,
+            step: model.int("step")?.unwrap_or(0),
+        })
+    };
+    let models = fields.objects("models")?.iter().map(output).collect::<Result<Vec<_>, _>>()?;
+    Ok(done(app.log_outputs(&caller, &fields.run_id()?, models).await?))
+}
+
+async fn log_model(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
+    let fields = input.fields();
+    let text = fields.required("model_json")?;
+    let model: Value = serde_json::from_str(&text).map_err(|_| {
+        Trouble::from(Malformed("Malformed model info: `model_json` is not valid JSON.".into()))
+    })?;
+    Ok(done(app.log_model(&caller, &fields.run_id()?, model).await?))
+}
+
+async fn get_history(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<MetricPage> {
+    let fields = input.fields();
+    let (run_id, key) = (fields.run_id()?, fields.required("metric_key")?);
+    let page = app.get_metric_history(&caller, (&run_id, &key), &input::page(&fields)?).await?;
+    let (metrics, next_page_token) = show::page(page, show::metric);
+    Ok(Shown(MetricPage { metrics, next_page_token }))
+}
