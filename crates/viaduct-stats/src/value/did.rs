@@ -60,6 +60,9 @@ pub struct Did {
     pub se: f64,
     /// CR0 with `G/(G-1) * (N-1)/(N-(G+T))`: every dummy counts (plain OLS).
     pub se_all_dummies: Option<f64>,
+    /// Standard error that takes rows as independent; for comparison only, it rejects far too often
+    /// where outcomes are autocorrelated.
+    pub se_iid: Option<f64>,
     /// G - 1.
     pub dof: f64,
     /// Rows.
@@ -113,6 +116,7 @@ pub fn did(panel: &Panel) -> Result<Did, Insufficient> {
         se_cr0,
         se,
         se_all_dummies: corrected(g + t),
+        se_iid: (n > g + t).then(|| (dot(&u, &u) / (n - g - t) / square).sqrt()),
         dof: g - 1.0,
         n: y.len() as u64,
         clusters: panel.units.len() as u64,

@@ -4,6 +4,7 @@
 
 mod compare;
 mod data;
+mod hostile;
 mod value;
 
 use std::path::PathBuf;
