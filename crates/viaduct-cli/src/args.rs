@@ -57,15 +57,18 @@ pub enum Remote {
         /// One of the fixed causes
         #[arg(long)]
         cause: String,
-        /// What happened
-        #[arg(long, default_value = "")]
+        /// What happened, in a sentence; it is kept
+        #[arg(long)]
         note: String,
     },
     /// End a project that has done its work
-    Retire {
-        /// The project's name
-        project: String,
-    },
+    Retire(NoteArgs),
+    /// Freeze a project: its endpoint answers business as usual at once
+    Freeze(NoteArgs),
+    /// Let a frozen project go on
+    Thaw(NoteArgs),
+    /// Say who the server takes you for
+    Whoami,
     /// Accounts of people
     User {
         #[command(subcommand)]
@@ -88,6 +91,16 @@ pub enum Remote {
     },
     /// Print the OpenAPI document of the server
     Openapi,
+}
+
+/// A project, and why.
+#[derive(Debug, Args)]
+pub struct NoteArgs {
+    /// The project's name
+    pub project: String,
+    /// Why, in a sentence; it is kept
+    #[arg(long)]
+    pub note: String,
 }
 
 /// A project file.
@@ -183,6 +196,9 @@ pub enum ReviewVerb {
         /// The risk that remains, in your words
         #[arg(long)]
         statement: String,
+        /// The hash of the evaluation that you read; refused when the review is on another
+        #[arg(long)]
+        hash: Option<String>,
     },
     /// Show a review
     Show {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::args::{ReviewVerb, WaiverVerb};
+use crate::args::{NoteArgs, ReviewVerb, WaiverVerb};
 use crate::client::segment;
 use crate::printer::Paint;
 use crate::table::{self, at, cell};
@@ -13,9 +13,9 @@ pub(crate) fn review(session: &mut Session<'_>, verb: &ReviewVerb) -> Result<(),
         ReviewVerb::Request { project } => session
             .client
             .post(&format!("/api/v1/projects/{}/reviews", segment(project)), json!({}))?,
-        ReviewVerb::Sign { review, role, statement } => session.client.post(
+        ReviewVerb::Sign { review, role, statement, hash } => session.client.post(
             &format!("/api/v1/reviews/{}/signatures", segment(review)),
-            json!({"role": role, "statement": statement}),
+            json!({"role": role, "statement": statement, "evaluation_hash": hash}),
         )?,
         ReviewVerb::Show { review } => {
             session.client.get(&format!("/api/v1/reviews/{}", segment(review)))?
@@ -64,10 +64,16 @@ pub(crate) fn shelve(
     Ok(())
 }
 
-pub(crate) fn retire(session: &mut Session<'_>, project: &str) -> Result<(), Failure> {
-    let path = format!("/api/v1/projects/{}/retire", segment(project));
-    session.client.post(&path, json!({}))?;
-    session.printer.say(&format!("project `{project}` is retired"));
+/// Retires, freezes or thaws, with the reason.
+pub(crate) fn end(
+    session: &mut Session<'_>,
+    args: &NoteArgs,
+    verb: &str,
+    done: &str,
+) -> Result<(), Failure> {
+    let path = format!("/api/v1/projects/{}/{verb}", segment(&args.project));
+    session.client.post(&path, json!({"note": args.note}))?;
+    session.printer.say(&format!("project `{}` is {done}", args.project));
     Ok(())
 }
 

@@ -21,7 +21,10 @@ impl Remote {
             Remote::Waiver { verb } => gates::waiver(session, verb),
             Remote::Reproduce { project } => measure::reproduce(session, project),
             Remote::Shelve { project, cause, note } => gates::shelve(session, project, cause, note),
-            Remote::Retire { project } => gates::retire(session, project),
+            Remote::Retire(args) => gates::end(session, args, "retire", "retired"),
+            Remote::Freeze(args) => gates::end(session, args, "freeze", "frozen"),
+            Remote::Thaw(args) => gates::end(session, args, "thaw", "clear again"),
+            Remote::Whoami => people::whoami(session),
             Remote::User { verb } => people::user(session, verb),
             Remote::Token { verb } => people::token(session, verb),
             Remote::Consumer { verb } => people::consumer(session, verb),
@@ -42,13 +45,19 @@ impl Listed {
         let (path, columns, of_project): (_, &[&str], _) = match self {
             Listed::Projects => ("/projects", &["name", "title", "stage", "state", "tier"], false),
             Listed::Endpoints => {
-                ("/endpoints", &["name", "project", "stage", "mode", "model", "open"], false)
+                ("/endpoints", &["name", "mode", "model", "version", "project"], false)
             }
-            Listed::Users => ("/users", &["name", "role", "created_at", "disabled_at"], false),
-            Listed::Jobs => {
-                ("/jobs", &["id", "kind", "state", "attempts", "run_at", "last_error"], false)
+            Listed::Users => {
+                ("/users", &["name", "role", "created_at", "signed_in_at", "disabled_at"], false)
             }
-            Listed::Audit => ("/audit", &["at", "actor", "operation", "subject"], false),
+            Listed::Jobs => (
+                "/jobs",
+                &["id", "kind", "attempts", "run_at", "completed_at", "parked_at", "last_error"],
+                false,
+            ),
+            Listed::Audit => {
+                ("/audit", &["seq", "at", "actor", "action", "object_id", "detail"], false)
+            }
             Listed::Criteria => {
                 ("/gate", &["criterion", "id", "title", "status", "distance"], true)
             }

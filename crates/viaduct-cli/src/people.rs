@@ -29,7 +29,7 @@ pub(crate) fn user(session: &mut Session<'_>, verb: &UserVerb) -> Result<(), Fai
         }
         UserVerb::List => {
             let answer = session.client.get("/api/v1/users")?;
-            let columns = ["name", "role", "created_at", "disabled_at"];
+            let columns = ["name", "role", "created_at", "signed_in_at", "disabled_at"];
             session.printer.answer(&answer, |answer, paint| {
                 table::list(answer, &columns, "no users: everything is open on loopback", paint)
             })
@@ -60,6 +60,11 @@ pub(crate) fn consumer(session: &mut Session<'_>, verb: &ConsumerVerb) -> Result
     let path = format!("/api/v1/endpoints/{}/consumers", segment(endpoint));
     let answer = session.client.post(&path, json!({"name": name}))?;
     show_once(session, &answer, "key")
+}
+
+pub(crate) fn whoami(session: &mut Session<'_>) -> Result<(), Failure> {
+    let answer = session.client.get("/api/v1/who")?;
+    session.printer.answer(&answer, table::describe)
 }
 
 /// Prints the secret alone on standard output, so that a script can take it.

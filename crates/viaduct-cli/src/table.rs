@@ -6,6 +6,8 @@ use crate::printer::Paint;
 
 /// Longer cells are cut; `-o json` shows all.
 const CELL_CHARS_MAX: usize = 60;
+/// Longer texts, such as a whole project file, are only counted.
+const LINES_MAX: usize = 6;
 
 /// The rows of a list answer: an array, or an object that holds one.
 pub(crate) fn rows(answer: &Value) -> Vec<&Value> {
@@ -64,10 +66,14 @@ pub(crate) fn at<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
 pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => plain_number(number),
         Value::String(text) => text.replace('\n', " "),
         Value::Array(items) if items.iter().all(|i| !i.is_object() && !i.is_array()) => {
             items.iter().map(cell).collect::<Vec<_>>().join(", ")
         }
+        Value::Object(map) => short_object(map).unwrap_or_else(|| value.to_string()),
         other => other.to_string(),
     };
     if text.chars().count() > CELL_CHARS_MAX {
@@ -75,6 +81,30 @@ pub(crate) fn cell(value: &Value) -> String {
         format!("{short}…")
     } else {
         text
+    }
+}
+
+/// At most six digits after the point, and none where there are none.
+fn plain_number(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(real) if real != 0.0 && real.abs() < 1e-5 => format!("{real:.3e}"),
+        Some(real) if number.is_f64() => {
+            let text = format!("{real:.6}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => number.to_string(),
+    }
+}
+
+/// A fact's value, or a variant that is told by its kind.
+fn short_object(map: &Map<String, Value>) -> Option<String> {
+    let part = |name: &str| map.get(name).map(cell);
+    match map.get("shape").and_then(Value::as_str) {
+        Some("interval") => {
+            Some(format!("{} [{}, {}]", part("estimate")?, part("lower")?, part("upper")?))
+        }
+        Some(_) => part("value"),
+        None => part("kind").filter(|_| map.values().all(|v| !v.is_object() && !v.is_array())),
     }
 }
 
@@ -115,6 +145,9 @@ fn describe_map(map: &Map<String, Value>, depth: usize, paint: Paint, out: &mut 
         match value {
             Value::Null => {}
             Value::Object(inner) if inner.is_empty() => {}
+            Value::Object(inner) if short_object(inner).is_some() => {
+                out.push_str(&format!("{indent}{name}: {}\n", cell(value)));
+            }
             Value::Object(inner) => {
                 out.push_str(&format!("{indent}{name}:\n"));
                 describe_map(inner, depth + 1, paint, out);
@@ -126,6 +159,10 @@ fn describe_map(map: &Map<String, Value>, depth: usize, paint: Paint, out: &mut 
                 }
             }
             Value::Array(items) if items.is_empty() => {}
+            Value::String(text) if text.lines().count() > LINES_MAX => {
+                let lines = text.lines().count();
+                out.push_str(&format!("{indent}{name}: {lines} lines, shown by -o json\n"));
+            }
             Value::String(text) => out.push_str(&format!("{indent}{name}: {text}\n")),
             other => out.push_str(&format!("{indent}{name}: {}\n", cell(other))),
         }
@@ -172,6 +209,27 @@ mod tests {
         let text = cell(&json!("é".repeat(100)));
         assert_eq!(text.chars().count(), CELL_CHARS_MAX);
         assert!(text.ends_with('…'));
+    }
+
+    #[test]
+    fn values_read_as_a_person_would_write_them() {
+        let cases = [
+            (json!(1.0), "1"),
+            (json!(0.123_456_789), "0.123457"),
+            (json!(7), "7"),
+            (json!(true), "yes"),
+            (json!({"shape": "flag", "value": false}), "no"),
+            (json!({"shape": "scalar", "value": 0.25}), "0.25"),
+            (
+                json!({"shape": "interval", "estimate": 1.5, "lower": 1, "upper": 2, "level": 0.95}),
+                "1.5 [1, 2]",
+            ),
+            (json!({"kind": "shadow"}), "shadow"),
+            (json!({"a": 1}), "{\"a\":1}"),
+        ];
+        for (value, wanted) in cases {
+            assert_eq!(cell(&value), wanted);
+        }
     }
 
     #[test]
