@@ -3,6 +3,10 @@
 //!
 //! The idea of CausalImpact without simulation: a Kalman filter with an approximate-diffuse level
 //! and maximum likelihood (`value.md` §1.5.13). Evidence grade C.
+//!
+//! Intervals take the parameters as known, as in statsmodels; in simulations of 60 periods a 95 %
+//! interval holds the truth about 80 % of the time. Take the nearer one to zero of this interval and that
+//! of [`super::segmented`].
 
 use crate::{
     dist::normal,
