@@ -99,6 +99,7 @@ class Server:
         self.args, self.env = list(map(str, args)), env
         self.log_path = self.data_dir.with_name(self.data_dir.name + ".log")
         self.token: str | None = None
+        self.listen = "127.0.0.1"
         self.start()
 
     def start(self) -> None:
@@ -106,7 +107,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [str(BINARY), "server", "--data-dir", str(self.data_dir),
-                 "--listen", f"127.0.0.1:{self.port}", *self.args],
+                 "--listen", f"{self.listen}:{self.port}", *self.args],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.data_dir.parent, env=clean_environment(**self.env),
             )
@@ -218,6 +219,47 @@ def servers(tmp_path):
 def server(servers) -> Server:
     """A server on an empty data directory and the machine's clock."""
     return servers()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """One PostgreSQL for the run; `postgres.database()` makes a fresh database."""
+    from postgres import Postgres
+
+    cluster = Postgres()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request) -> list[str]:
+    """The flags that name a fresh database, on each engine in turn."""
+    if request.param == "sqlite":
+        return []
+    return ["--database", request.getfixturevalue("postgres").database()]
+
+
+class People:
+    """Adds people to a server and keeps a token of each."""
+
+    PASSWORD = "correct horse battery"
+
+    def __init__(self, server: Server):
+        self.server, self.tokens = server, {}
+
+    def add(self, name: str, role: str = "member") -> str:
+        self.server.run("user", "add", name, "--role", role, "--password-stdin", stdin=self.PASSWORD).ok()
+        made = self.server.run("token", "create", "test", "--user", name, "--password-stdin", stdin=self.PASSWORD)
+        self.tokens[name] = made.ok().out.strip()
+        return self.tokens[name]
+
+    def become(self, name: str) -> None:
+        self.server.token = self.tokens[name]
+
+
+@pytest.fixture
+def people(server) -> People:
+    return People(server)
 
 
 @pytest.fixture(scope="session")

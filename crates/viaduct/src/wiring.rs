@@ -29,7 +29,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     data_dir::settle(config)?;
     // Why given back: the store takes the same lock and keeps it.
     drop(lock);
-    let store = Store::open(&config.database, &config.data_dir).map_err(|e| refused(&e))?;
+    let store = open_store(config).await?;
     let (clock, simulated) = clock(config, &store)?;
     let place = |name: &str| config.data_dir.join(name);
     let blobs = Blobs::open(&place("blobs")).map_err(|e| in_dir(&place("blobs"), &e))?;
@@ -59,6 +59,16 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let app = App::open(parts).await.map_err(|e| fault(&e))?;
     refuse_open_door(&app, config.listen)?;
     Ok(app)
+}
+
+/// Why a thread of its own: the PostgreSQL driver drives its connection itself, which it may not do
+/// on a thread that already drives requests.
+async fn open_store(config: &Config) -> Result<Store, Failure> {
+    let (database, data_dir) = (config.database.clone(), config.data_dir.clone());
+    tokio::task::spawn_blocking(move || Store::open(&database, &data_dir))
+        .await
+        .map_err(|e| Failure::Broken(format!("opening the database did not end: {e}")))?
+        .map_err(|e| refused(&e))
 }
 
 /// Elsewhere than on loopback, an open server would be everybody's.
