@@ -137,6 +137,16 @@ pub fn histogram(values: &[f64], edges: &[f64]) -> Vec<u64> {
     counts
 }
 
+/// [`histogram`] of values that are sorted already, by bisection of the values instead of the edges.
+pub fn histogram_sorted(sorted: &[f64], edges: &[f64]) -> Vec<u64> {
+    let mut below: Vec<usize> =
+        edges.iter().map(|edge| sorted.partition_point(|value| value < edge)).collect();
+    if let (Some(last), Some(edge)) = (below.last_mut(), edges.last()) {
+        *last = sorted.partition_point(|value| value <= edge);
+    }
+    below.windows(2).map(|pair| (pair[1] - pair[0]) as u64).collect()
+}
+
 /// Counts per open bin: `(-inf, e0)`, `[e0, e1)`, ..., `[ek, inf)`.
 pub fn open_counts(values: &[f64], edges: &[f64]) -> Vec<u64> {
     let mut counts = vec![0; edges.len() + 1];
@@ -181,31 +191,4 @@ pub fn categories(reference: &[String], current: &[String]) -> Result<Categories
         reference: counts.values().map(|count| count.0).collect(),
         current: counts.values().map(|count| count.1).collect(),
     })
-}
-
-/// Sorted distinct values with the counts of both samples.
-pub type ValueCounts = (Vec<f64>, Vec<u64>, Vec<u64>);
-
-/// Counts of two numeric samples over the sorted union of their values.
-///
-/// # Errors
-/// An empty sample or values that are not finite.
-pub fn value_counts(reference: &[f64], current: &[f64]) -> Result<ValueCounts, Insufficient> {
-    require_rows("reference", reference.len() as u64, 1)?;
-    require_rows("current", current.len() as u64, 1)?;
-    require_finite("reference", reference)?;
-    require_finite("current", current)?;
-    // Why + 0.0: it turns -0.0 into 0.0, which is the same value.
-    let mut keys: Vec<f64> = reference.iter().chain(current).map(|x| x + 0.0).collect();
-    keys.sort_by(f64::total_cmp);
-    keys.dedup();
-    let count = |values: &[f64]| {
-        let mut counts = vec![0; keys.len()];
-        for value in values {
-            counts[keys.partition_point(|key| key < value)] += 1;
-        }
-        counts
-    };
-    let (reference, current) = (count(reference), count(current));
-    Ok((keys, reference, current))
 }

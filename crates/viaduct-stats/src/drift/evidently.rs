@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dist::normal,
     drift::{
-        binning::{Binning, Categories, histogram, shares, value_counts},
+        binning::{Binning, Categories, histogram_sorted, shares},
         contingency::{Statistic, goodness_of_fit},
         distance::{self, Base, EmptyBins},
-        samples::Sorted,
+        samples::{Sorted, ValueCounts},
     },
     insufficient::{Insufficient, Reason, require_rows},
     moments::Moments,
@@ -135,10 +135,8 @@ pub const CATEGORICAL: [Method; 7] = [
 #[derive(Debug, Clone)]
 pub struct Numeric<'a> {
     reference: &'a [f64],
-    current: &'a [f64],
     sorted: Sorted,
-    keys: Vec<f64>,
-    counts: (Vec<u64>, Vec<u64>),
+    counts: ValueCounts,
     bins: (Vec<f64>, Vec<f64>),
 }
 
@@ -147,22 +145,23 @@ impl<'a> Numeric<'a> {
     ///
     /// # Errors
     /// An empty sample or values that are not finite.
-    pub fn new(reference: &'a [f64], current: &'a [f64]) -> Result<Self, Insufficient> {
+    pub fn new(reference: &'a [f64], current: &[f64]) -> Result<Self, Insufficient> {
         let sorted = Sorted::new(reference, current)?;
-        let (keys, by_reference, by_current) = value_counts(reference, current)?;
-        let distinct = by_reference.iter().filter(|count| **count > 0).count();
+        let counts = sorted.value_counts();
+        let distinct = counts.reference.iter().filter(|count| **count > 0).count();
         let sizes = (reference.len() as u64, current.len() as u64);
         let bins = if distinct > DISTINCT_MAX {
             let both: Vec<f64> = reference.iter().chain(current).copied().collect();
             let edges = Binning::Sturges.edges(&both)?;
+            let (reference, current) = sorted.samples();
             (
-                shares(&histogram(reference, &edges), sizes.0)?,
-                shares(&histogram(current, &edges), sizes.1)?,
+                shares(&histogram_sorted(reference, &edges), sizes.0)?,
+                shares(&histogram_sorted(current, &edges), sizes.1)?,
             )
         } else {
-            (shares(&by_reference, sizes.0)?, shares(&by_current, sizes.1)?)
+            (shares(&counts.reference, sizes.0)?, shares(&counts.current, sizes.1)?)
         };
-        Ok(Self { reference, current, sorted, keys, counts: (by_reference, by_current), bins })
+        Ok(Self { reference, sorted, counts, bins })
     }
 
     /// Computes one method.
@@ -176,9 +175,10 @@ impl<'a> Numeric<'a> {
             Method::JensenShannon => distance::jensen_shannon(p, q, Base::E)?,
             Method::KullbackLeibler => distance::kl(p, q, EmptyBins::Evidently)?,
             Method::Hellinger => {
-                let edges = Binning::Sturges.edges(&self.keys)?;
-                let p = shares(&histogram(self.reference, &edges), self.reference.len() as u64)?;
-                let q = shares(&histogram(self.current, &edges), self.current.len() as u64)?;
+                let edges = Binning::Sturges.edges(&self.counts.keys)?;
+                let (reference, current) = self.sorted.samples();
+                let p = shares(&histogram_sorted(reference, &edges), reference.len() as u64)?;
+                let q = shares(&histogram_sorted(current, &edges), current.len() as u64)?;
                 bhattacharyya(&p, &q)
             }
             Method::Wasserstein => {
@@ -188,7 +188,7 @@ impl<'a> Numeric<'a> {
             Method::Ks => self.sorted.ks().p_value(),
             Method::Energy => self.sorted.energy(),
             Method::ChiSquare | Method::Z | Method::G => {
-                return counted(method, &self.counts.0, &self.counts.1);
+                return counted(method, &self.counts.reference, &self.counts.current);
             }
         };
         Ok(scored(method, score))
@@ -200,7 +200,7 @@ impl<'a> Numeric<'a> {
     /// As [`Numeric::score`].
     pub fn preset(&self) -> Result<Score, Insufficient> {
         let is_small = self.reference.len() <= ROWS_MAX;
-        let method = match (self.keys.len(), is_small) {
+        let method = match (self.counts.keys.len(), is_small) {
             (0..=2, true) => Method::Z,
             (3..=5, true) => Method::ChiSquare,
             (_, true) => Method::Ks,

@@ -12,6 +12,17 @@ pub struct Sorted {
     current: Vec<f64>,
 }
 
+/// Sorted distinct values with the counts of both samples.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ValueCounts {
+    /// Distinct values.
+    pub keys: Vec<f64>,
+    /// Counts in the reference.
+    pub reference: Vec<u64>,
+    /// Counts in the current sample.
+    pub current: Vec<u64>,
+}
+
 /// Kolmogorov-Smirnov statistic and where it is reached.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ks {
@@ -42,10 +53,31 @@ impl Sorted {
         require_finite("current", current)?;
         let sorted = |values: &[f64]| {
             let mut values = values.to_vec();
-            values.sort_by(f64::total_cmp);
+            values.sort_unstable_by(f64::total_cmp);
             values
         };
         Ok(Self { reference: sorted(reference), current: sorted(current) })
+    }
+
+    /// The samples, sorted: reference and current.
+    pub fn samples(&self) -> (&[f64], &[f64]) {
+        (&self.reference, &self.current)
+    }
+
+    /// Distinct values of both samples with the counts of each.
+    pub fn value_counts(&self) -> ValueCounts {
+        let mut counts = ValueCounts::default();
+        let (n, m) = (self.reference.len() as f64, self.current.len() as f64);
+        let (mut a, mut b) = (0, 0);
+        self.steps(|value, _, f, g| {
+            // The distribution functions are counts over sizes, so rounding gives the counts back.
+            let (i, j) = ((f * n).round() as u64, (g * m).round() as u64);
+            counts.keys.push(value);
+            counts.reference.push(i - a);
+            counts.current.push(j - b);
+            (a, b) = (i, j);
+        });
+        counts
     }
 
     /// Calls back with `(value, next value, F reference, F current)` for each distinct value; the
