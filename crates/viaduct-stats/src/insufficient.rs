@@ -19,7 +19,7 @@ pub struct Insufficient {
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Fewer independent rows than the method needs.
-    #[error("{what} has {got} rows and needs at least {needed}")]
+    #[error("{what}: {got} where at least {needed} are needed")]
     TooFewRows {
         /// Which sample.
         what: &'static str,
