@@ -4,7 +4,7 @@
 //! moved, a gate opened, a trial registered, a consumer added.
 
 use serde_json::json;
-use viaduct_base::{Error, Fault, Span, Timestamp};
+use viaduct_base::{Error, Fault, Timestamp};
 use viaduct_domain::manifest::{EndpointSpec, ModelRef};
 use viaduct_store::binding::{self, BindingRow};
 use viaduct_store::endpoint::{self, EndpointRow};
@@ -14,9 +14,6 @@ use viaduct_store::{Scope, Tx};
 use crate::App;
 use crate::audit::Deed;
 use crate::mlflow::resolve::resolve_version;
-
-/// How long shadow cases of a newly bound version count towards its one look.
-pub(crate) const SHADOW: Span = Span::days(28);
 
 impl App {
     /// Binds and publishes. Repeatable: without a change it publishes the same again.
@@ -66,7 +63,7 @@ impl App {
             model_name: version.name.clone(),
             version: version.version,
             bound_at: now,
-            shadow_until: now + SHADOW,
+            shadow_until: now + spec.shadow_duration,
             pinned_by: None,
         };
         binding::put(tx, scope, &binding)?;

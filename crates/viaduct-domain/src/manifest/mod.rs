@@ -142,6 +142,14 @@ pub struct EndpointSpec {
     pub business_as_usual: Option<BusinessAsUsual>,
     /// How much worse than the incumbent a shadow may look: S1's margin, in KPI units.
     pub shadow_margin: f64,
+    /// How long shadow cases of a newly bound version count: S1 has one look, after its end.
+    #[serde(default = "four_weeks")]
+    pub shadow_duration: Span,
+}
+
+/// The shadow time of a file that does not say.
+fn four_weeks() -> Span {
+    Span::days(28)
 }
 
 /// The answer without a model.

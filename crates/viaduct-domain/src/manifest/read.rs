@@ -242,7 +242,7 @@ pub(super) fn currency<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Op
 }
 
 fn endpoint<'a>(reader: &mut Reader<'a>, spec: &Section<'a>) -> Option<EndpointSpec> {
-    let keys = ["name", "model", "entity", "keys", "business_as_usual", "shadow_margin"];
+    let keys = ["name", "model", "entity", "keys", "business_as_usual", "shadow_margin", "shadow_duration"];
     let at = reader.child(spec, "endpoint", &keys)?;
     let name = reader.needed(&at, "name", "the endpoint's name", |r| r.parsed(&at, "name"));
     let model =
@@ -256,6 +256,10 @@ fn endpoint<'a>(reader: &mut Reader<'a>, spec: &Section<'a>) -> Option<EndpointS
         None => Some(0.0),
         Some(_) => reader.number(&at, "shadow_margin", "a number of at least 0", |n| n >= 0.0),
     };
+    let duration = match at.get("shadow_duration") {
+        None => Some(super::four_weeks()),
+        Some(_) => span(reader, &at, "shadow_duration", Span::days(1)),
+    };
     Some(EndpointSpec {
         name: name?,
         model: model?,
@@ -263,6 +267,7 @@ fn endpoint<'a>(reader: &mut Reader<'a>, spec: &Section<'a>) -> Option<EndpointS
         keys,
         business_as_usual,
         shadow_margin: margin?,
+        shadow_duration: duration?,
     })
 }
 
