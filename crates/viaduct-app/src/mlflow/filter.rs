@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use viaduct_base::Error;
+use viaduct_store::mlflow::Pair;
 use viaduct_store::mlflow::search::{Comparator, Comparison, Field, Operand, Order};
 
 use super::invalid;
@@ -116,6 +117,38 @@ pub(super) fn parse(filter: &str, subject: Subject) -> Result<Vec<Comparison>, E
         }
     }
     Ok(comparisons)
+}
+
+/// The tag by which an entry of the registry is a prompt and no model.
+const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
+
+/// Which entries of the registry a filter is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entries {
+    Models,
+    Prompts,
+}
+
+impl Entries {
+    /// Takes the comparisons of the prompt tag out of a filter. Clients say `!= 'true'` where they
+    /// mean models, and models do not have the tag.
+    pub(super) fn take(comparisons: &mut Vec<Comparison>) -> Self {
+        let is_prompt_tag =
+            |c: &Comparison| matches!(&c.field, Field::Tag(key) if key == PROMPT_TAG);
+        let wants_prompts = comparisons.iter().any(|c| {
+            is_prompt_tag(c)
+                && c.comparator == Comparator::Equal
+                && c.operand == Operand::Text("true".to_owned())
+        });
+        comparisons.retain(|c| !is_prompt_tag(c));
+        if wants_prompts { Entries::Prompts } else { Entries::Models }
+    }
+
+    /// Whether an entry with those tags is one of them.
+    pub(super) fn include(self, tags: &[Pair]) -> bool {
+        let is_prompt = tags.iter().any(|tag| tag.key == PROMPT_TAG && tag.value == "true");
+        is_prompt == (self == Entries::Prompts)
+    }
 }
 
 /// Reads an order: a field, then `ASC` or `DESC` or nothing.
@@ -414,6 +447,23 @@ mod tests {
         }
         assert!(parse("metrics.a > 1", Subject::RegisteredModels).is_err());
         assert!(parse("metrics.a > 1", Subject::LoggedModels).is_err());
+    }
+
+    #[test]
+    fn models_and_prompts() {
+        let read = |text: &str| {
+            let mut comparisons = parse(text, Subject::RegisteredModels).unwrap();
+            (Entries::take(&mut comparisons), comparisons.len())
+        };
+        assert_eq!(
+            read("name = 'a' AND tag.`mlflow.prompt.is_prompt` != 'true'"),
+            (Entries::Models, 1)
+        );
+        assert_eq!(read("tags.`mlflow.prompt.is_prompt` = 'false'"), (Entries::Models, 0));
+        assert_eq!(read("tags.`mlflow.prompt.is_prompt` = 'true'"), (Entries::Prompts, 0));
+        let prompt = [Pair { key: PROMPT_TAG.into(), value: "true".into() }];
+        assert!(Entries::Prompts.include(&prompt) && !Entries::Models.include(&prompt));
+        assert!(Entries::Models.include(&[]) && !Entries::Prompts.include(&[]));
     }
 
     #[test]

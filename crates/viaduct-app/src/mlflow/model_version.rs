@@ -9,7 +9,7 @@ use viaduct_store::mlflow::search::Field;
 use viaduct_store::mlflow::{Pair, logged_model as models};
 use viaduct_store::{Scope, StoreError, Tx};
 
-use super::filter::{self, Found, Subject};
+use super::filter::{self, Entries, Found, Subject};
 use super::location::{self, Source};
 use super::page::{Page, Query};
 use super::{invalid, limits, logged_model, missing, registered_model, run};
@@ -238,21 +238,19 @@ impl App {
         query: Query,
     ) -> Result<Page<VersionView>, Error> {
         let scope = self.authorise(caller, Operation::ReadRegistry)?;
-        let comparisons = filter::parse(&query.filter, Subject::ModelVersions)?;
+        let mut comparisons = filter::parse(&query.filter, Subject::ModelVersions)?;
+        let entries = Entries::take(&mut comparisons);
         let orders = filter::parse_orders(&query.order_by, Subject::ModelVersions)?;
         let window = query.page.check(PAGE, PAGE_MAX)?;
-        let needs_tags = comparisons.iter().any(|c| matches!(c.field, Field::Tag(_)))
-            || orders.iter().any(|order| matches!(order.field, Field::Tag(_)));
         self.store()
             .read("search_model_versions", move |tx| {
                 let mut found: Vec<(VersionRow, Vec<Pair>)> = Vec::new();
                 for row in registry::list_all_versions(tx, &scope)? {
-                    let tags = match needs_tags {
-                        true => registry::list_version_tags(tx, &scope, (&row.name, row.version))?,
-                        false => Vec::new(),
-                    };
+                    let tags = registry::list_version_tags(tx, &scope, (&row.name, row.version))?;
                     let seen = (row, tags);
-                    if filter::holds(&comparisons, |field| field_of(&seen, field)) {
+                    if entries.include(&seen.1)
+                        && filter::holds(&comparisons, |field| field_of(&seen, field))
+                    {
                         found.push(seen);
                     }
                 }

@@ -8,7 +8,7 @@ use viaduct_store::mlflow::registry::{self, AliasRow, ModelRow};
 use viaduct_store::mlflow::search::Field;
 use viaduct_store::{Scope, StoreError, Tx};
 
-use super::filter::{self, Found, Subject};
+use super::filter::{self, Entries, Found, Subject};
 use super::model_version::{self, VersionView};
 use super::page::{Page, Query};
 use super::{invalid, limits, missing, taken};
@@ -18,8 +18,6 @@ use crate::audit::Deed;
 /// MLflow's page of registered models, and its largest.
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 1000;
-/// The tag by which a registry entry is a prompt; searches leave those out unless they ask.
-const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 /// The job that finds out anew which versions the endpoints serve.
 pub(super) const BIND_MODELS: &str = "bind_models";
 
@@ -105,19 +103,17 @@ impl App {
         query: Query,
     ) -> Result<Page<RegisteredModelView>, Error> {
         let scope = self.authorise(caller, Operation::ReadRegistry)?;
-        let comparisons = filter::parse(&query.filter, Subject::RegisteredModels)?;
+        let mut comparisons = filter::parse(&query.filter, Subject::RegisteredModels)?;
+        let entries = Entries::take(&mut comparisons);
         let orders = filter::parse_orders(&query.order_by, Subject::RegisteredModels)?;
         let window = query.page.check(PAGE, PAGE_MAX)?;
-        let prompts = comparisons.iter().any(|c| c.field == Field::Tag(PROMPT_TAG.to_owned()));
         self.store()
             .read("search_registered_models", move |tx| {
                 let mut found: Vec<(ModelRow, Vec<Pair>)> = Vec::new();
                 for row in registry::list_models(tx, &scope)? {
                     let tags = registry::list_model_tags(tx, &scope, &row.name)?;
-                    let is_prompt =
-                        tags.iter().any(|tag| tag.key == PROMPT_TAG && tag.value == "true");
                     let seen = (row, tags);
-                    if (prompts || !is_prompt)
+                    if entries.include(&seen.1)
                         && filter::holds(&comparisons, |field| field_of(&seen, field))
                     {
                         found.push(seen);
