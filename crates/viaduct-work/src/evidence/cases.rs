@@ -6,7 +6,7 @@ use viaduct_base::{Day, DecisionId, Span, Timestamp, TrialId};
 use viaduct_domain::assign::Variant;
 use viaduct_domain::kpi::{KpiSpec, Outcome, ShadowCase, outcome_at};
 use viaduct_domain::output::ModelOutput;
-use viaduct_domain::rule::{Deed, DryRun, Rule};
+use viaduct_domain::rule::{Deed, DryRun, Rule, Verdict};
 use viaduct_stats::{Insufficient, Moments, quantile};
 
 /// One decision and the reports about it.
@@ -130,6 +130,10 @@ pub fn shadow(
     for case in counted {
         let pair = case.output.as_ref().and_then(|output| {
             let action = rule.decide(output);
+            // Why: a score that the rule cannot read is no decision to skip, and earns nothing.
+            if action.verdict == Verdict::Unknown {
+                return None;
+            }
             let observed = case.value(kpi, rule, now);
             let seen =
                 ShadowCase { model_action: &action.name, action_done: &case.action, observed };
@@ -143,7 +147,9 @@ pub fn shadow(
         out.handled.push(handled);
         out.model.push(model);
         out.replayed |= case.replayed;
-        entities.insert(case.entity.as_str());
+        if !case.entity.is_empty() {
+            entities.insert(case.entity.as_str());
+        }
         let (first, last) = out.window.unwrap_or((case.at, case.at));
         out.window = Some((first.min(case.at), last.max(case.at)));
     }
@@ -151,7 +157,8 @@ pub fn shadow(
     out
 }
 
-/// Distinct entities a week, over the window that the cases span; `None` below one day.
+/// Distinct entities a week, over the window that the cases span; `None` below one day, or when
+/// callers name no entities.
 pub fn entities_per_week(cases: &[Case]) -> Option<f64> {
     let first = cases.iter().map(|case| case.at).min()?;
     let last = cases.iter().map(|case| case.at).max()?;
@@ -159,8 +166,11 @@ pub fn entities_per_week(cases: &[Case]) -> Option<f64> {
     if days < 1.0 {
         return None;
     }
-    let entities: std::collections::HashSet<&str> =
-        cases.iter().map(|case| case.entity.as_str()).collect();
+    let named = cases.iter().map(|case| case.entity.as_str()).filter(|name| !name.is_empty());
+    let entities: std::collections::HashSet<&str> = named.collect();
+    if entities.is_empty() {
+        return None;
+    }
     // Why + 1: a window of whole days counts its first and its last day.
     Some(entities.len() as f64 * 7.0 / (days.ceil() + 1.0).min(days + 1.0))
 }

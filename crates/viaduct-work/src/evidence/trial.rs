@@ -79,6 +79,11 @@ impl Arm {
         self.without_outcome.iter().filter(|unit| !self.units.contains_key(*unit)).count() as u64
     }
 
+    /// Whether the unit was ever in this arm, with or without an outcome.
+    fn saw(&self, unit: &str) -> bool {
+        self.units.contains_key(unit) || self.without_outcome.contains(unit)
+    }
+
     fn exposed(&self) -> u64 {
         self.units.len() as u64 + self.missing()
     }
@@ -98,6 +103,9 @@ pub fn analyse(
     if trial.phase(now) != Phase::Matured {
         return Err(NoLook::TooEarly { matured_at: trial.matured_at });
     }
+    // Why not the present: one look sees what was known at the registered end. A report that comes
+    // later would make a second look of it.
+    let now = trial.matured_at;
     let exposed: Vec<&Case> = cases.iter().filter(|case| case.trial == Some(id)).collect();
     let (assigned, strays): (Vec<&Case>, Vec<&Case>) =
         exposed.into_iter().partition(|case| !case.unassigned && !case.entity.is_empty());
@@ -108,8 +116,7 @@ pub fn analyse(
     let holdout_share = f64::from(trial.plan.split.holdout_bp) / f64::from(BUCKETS);
     let weights = [holdout_share, 1.0 - holdout_share];
     let srm = srm(&[holdout.exposed(), champion.exposed()], &weights)?;
-    let both = holdout.units.keys().filter(|unit| champion.units.contains_key(*unit)).count();
-    let contamination = both as f64 / (holdout.exposed() + champion.exposed()).max(1) as f64;
+    let contamination = contamination(&holdout, &champion);
     let missing_outcomes_p = missing_p(&holdout, &champion)?;
     let mut evidence = TrialEvidence {
         alpha: trial.plan.alpha,
@@ -154,6 +161,14 @@ fn arms(cases: &[&Case], kpi: &KpiSpec, rule: &Rule, now: Timestamp) -> (Arm, Ar
         }
     }
     (holdout, champion)
+}
+
+/// Share of units that were in both arms. Being there is enough: no outcome is needed.
+fn contamination(holdout: &Arm, champion: &Arm) -> f64 {
+    let units: BTreeSet<&String> = holdout.units.keys().chain(&holdout.without_outcome).collect();
+    let both = units.into_iter().filter(|unit| champion.saw(unit)).count();
+    let all = holdout.exposed() + champion.exposed() - both as u64;
+    both as f64 / all.max(1) as f64
 }
 
 fn effect(kpi: &KpiSpec, holdout: &Arm, champion: &Arm) -> Result<Estimate, Insufficient> {

@@ -131,7 +131,8 @@ fn after_decision(ground: &Ground<'_>, model: &Evidence) -> Option<Measurement> 
     let contract = ground.contract?;
     let said = contract.availability_coverage(&model.inputs);
     let late = contract.known_after_decision(&model.inputs);
-    if !said.missing.is_empty() && late.is_empty() {
+    // Why the count too: of a model whose inputs nobody knows, none is known to be harmless.
+    if late.is_empty() && (said.total == 0 || !said.missing.is_empty()) {
         return None;
     }
     let inputs = json!({ "contract": contract.hash(), "model_inputs": model.inputs });

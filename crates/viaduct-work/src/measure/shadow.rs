@@ -24,8 +24,10 @@ pub(super) struct Compared {
 pub(super) fn compare(ground: &Ground<'_>) -> Option<Compared> {
     let (kpi, rule) = (ground.spec.primary_kpi()?, ground.spec.rule.as_ref()?);
     let (window, model) = (ground.shadow_window?, ground.model?);
-    let shadow = cases::shadow(ground.cases, (kpi, rule), model.version, window, ground.now);
     let ended = kpi.is_mature(window.1, ground.now);
+    // Why not always the present: one look sees what was known at the registered end.
+    let known_at = ground.now.min(window.1 + kpi.maturity);
+    let shadow = cases::shadow(ground.cases, (kpi, rule), model.version, window, known_at);
     let seen = shadow.differences.n + shadow.unknown;
     let known = shadow.unknown as f64 <= UNKNOWN_MAX * seen as f64;
     let estimate = if ended && known { paired(&shadow.differences, LEVEL).ok() } else { None };
