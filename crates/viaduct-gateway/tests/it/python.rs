@@ -12,7 +12,6 @@ fn python() -> PathBuf {
     let places = [
         std::env::var_os("VIADUCT_TEST_PYTHON").map(PathBuf::from),
         Some(repository.join(".venv/bin/python")),
-        Some(PathBuf::from("/root/.cache/viaduct/venv/bin/python")),
     ];
     places.into_iter().flatten().find(|path| path.exists()).unwrap_or_else(|| {
         panic!(

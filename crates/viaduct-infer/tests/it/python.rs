@@ -14,7 +14,6 @@ pub(crate) fn python() -> PathBuf {
     let places = [
         std::env::var_os("VIADUCT_TEST_PYTHON").map(PathBuf::from),
         Some(repository.join(".venv/bin/python")),
-        Some(PathBuf::from("/root/.cache/viaduct/venv/bin/python")),
     ];
     places.into_iter().flatten().find(|path| path.exists()).unwrap_or_else(|| {
         panic!(
