@@ -7,6 +7,7 @@ mod decisions;
 mod engine;
 mod evidence;
 mod kill;
+mod mlflow;
 mod opening;
 mod people;
 mod projects;
