@@ -66,6 +66,7 @@ pub fn value(value: f64, unit: &str) -> String {
         "" | "1" | "none" | "ratio" | "flag" => plain(value),
         "days" | "d" => format!("{} d", plain(value)),
         "microseconds" | "us" => micros(value),
+        "grade" => grade(value).to_owned(),
         code if is_currency(code) => {
             let decimals = if value.abs() >= 100.0 { 0 } else { 2 };
             let text = number(value.abs(), decimals);
@@ -88,6 +89,18 @@ pub fn signed(amount: f64, unit: &str) -> String {
         text => text,
     };
     if amount > 0.0 { format!("+{text}") } else { text }
+}
+
+/// The letter of an evidence grade, as facts number them.
+fn grade(value: f64) -> &'static str {
+    match value {
+        4.0 => "A",
+        3.0 => "B",
+        2.0 => "C",
+        1.0 => "S",
+        0.0 => "D",
+        _ => NONE,
+    }
 }
 
 fn is_currency(unit: &str) -> bool {

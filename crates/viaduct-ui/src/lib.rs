@@ -6,13 +6,14 @@
 //! and nothing on it breaks [`assets::CONTENT_SECURITY_POLICY`].
 //!
 //! Invariant: text from outside is escaped; only [`svg::Markup`], made in this crate, is not.
-//! This crate does not know the database, the use cases or HTTP.
+//! Only [`routes`] knows HTTP and the use cases; nothing here begins a transaction.
 
 pub mod assets;
 pub mod chart;
 pub mod fmt;
 mod icon;
 pub mod path;
+pub mod routes;
 #[doc(hidden)]
 pub mod sample;
 mod show;

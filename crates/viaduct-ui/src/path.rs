@@ -68,6 +68,11 @@ pub fn withdraw_review(review: &str) -> String {
     format!("/reviews/{}/withdraw", segment(review))
 }
 
+/// Form target: ask for a waiver.
+pub fn ask_waiver(project: &str) -> String {
+    format!("/projects/{}/waivers", segment(project))
+}
+
 /// Form target: approve a waiver.
 pub fn approve_waiver(waiver: &str) -> String {
     format!("/waivers/{}/approve", segment(waiver))
@@ -105,7 +110,7 @@ pub fn search_target(text: &str) -> Option<String> {
 }
 
 /// Percent-encodes one path segment.
-fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
