@@ -32,7 +32,12 @@ pub(super) fn routes(prefix: &str) -> Routes {
     let all = format!("{prefix}/2.0/mlflow-artifacts/artifacts");
     let one = format!("{all}/{{*path}}");
     Routes::new()
-        .get(&format!("{prefix}/2.0/mlflow/artifacts/list"), ReadTracking, list_of_run, DOC)
+        .get(
+            &format!("{prefix}/2.0/mlflow/artifacts/list"),
+            ReadTracking,
+            list_of_run,
+            DOC.query(&["run_id", "path"]),
+        )
         .get(&all, ReadTracking, list, DOC.query(&["path"]))
         .get(&one, ReadTracking, download, DOC.gives(ANY))
         .put(&one, WriteTracking, upload, DOC.takes(ANY))

@@ -8,23 +8,28 @@ use viaduct_wire::mlflow::{Experiment, ExperimentPage, One};
 
 use super::answer::{Done, Reply, Shown, done};
 use super::input::{self, Input, OwnHost};
-use super::{DOC, show};
+use super::{BODY, DOC, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
 pub(super) fn routes(prefix: &str) -> Routes {
     let at = |path: &str| format!("{prefix}/experiments/{path}");
     Routes::new()
-        .post(&at("create"), WriteTracking, create, DOC)
-        .get(&at("get"), ReadTracking, get, DOC)
-        .get(&at("get-by-name"), ReadTracking, get_by_name, DOC)
-        .get(&at("search"), ReadTracking, search, DOC)
-        .post(&at("search"), ReadTracking, search, DOC)
-        .post(&at("update"), WriteTracking, update, DOC)
-        .post(&at("delete"), WriteTracking, delete, DOC)
-        .post(&at("restore"), WriteTracking, restore, DOC)
-        .post(&at("set-experiment-tag"), WriteTracking, set_tag, DOC)
-        .post(&at("delete-experiment-tag"), WriteTracking, delete_tag, DOC)
+        .post(&at("create"), WriteTracking, create, BODY)
+        .get(&at("get"), ReadTracking, get, DOC.query(&["experiment_id"]))
+        .get(&at("get-by-name"), ReadTracking, get_by_name, DOC.query(&["experiment_name"]))
+        .get(
+            &at("search"),
+            ReadTracking,
+            search,
+            DOC.query(&["filter", "order_by", "view_type", "max_results", "page_token"]),
+        )
+        .post(&at("search"), ReadTracking, search, BODY)
+        .post(&at("update"), WriteTracking, update, BODY)
+        .post(&at("delete"), WriteTracking, delete, BODY)
+        .post(&at("restore"), WriteTracking, restore, BODY)
+        .post(&at("set-experiment-tag"), WriteTracking, set_tag, BODY)
+        .post(&at("delete-experiment-tag"), WriteTracking, delete_tag, BODY)
 }
 
 async fn create(

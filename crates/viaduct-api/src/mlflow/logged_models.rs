@@ -8,22 +8,27 @@ use viaduct_wire::mlflow::{ArtifactPage, Fields, LoggedModel, LoggedModelPage, M
 
 use super::answer::{Done, Reply, Shown, done};
 use super::input::{self, Input};
-use super::{DOC, show};
+use super::{BODY, DOC, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
 pub(super) fn routes(prefix: &str) -> Routes {
     let at = |path: &str| format!("{prefix}/logged-models{path}");
     Routes::new()
-        .post(&at(""), WriteTracking, create, DOC)
-        .post(&at("/search"), ReadTracking, search, DOC)
+        .post(&at(""), WriteTracking, create, BODY)
+        .post(&at("/search"), ReadTracking, search, BODY)
         .get(&at("/{model_id}"), ReadTracking, get, DOC)
-        .patch(&at("/{model_id}"), WriteTracking, finalize, DOC)
+        .patch(&at("/{model_id}"), WriteTracking, finalize, BODY)
         .delete(&at("/{model_id}"), WriteTracking, delete, DOC)
-        .post(&at("/{model_id}/params"), WriteTracking, log_params, DOC)
-        .patch(&at("/{model_id}/tags"), WriteTracking, set_tags, DOC)
+        .post(&at("/{model_id}/params"), WriteTracking, log_params, BODY)
+        .patch(&at("/{model_id}/tags"), WriteTracking, set_tags, BODY)
         .delete(&at("/{model_id}/tags/{key}"), WriteTracking, delete_tag, DOC)
-        .get(&at("/{model_id}/artifacts/directories"), ReadTracking, artifacts, DOC)
+        .get(
+            &at("/{model_id}/artifacts/directories"),
+            ReadTracking,
+            artifacts,
+            DOC.query(&["artifact_directory_path"]),
+        )
 }
 
 async fn create(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<LoggedModel>> {

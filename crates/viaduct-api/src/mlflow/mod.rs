@@ -26,6 +26,8 @@ const VERSION: &str = "3.17.2";
 const PREFIXES: [&str; 2] = ["/api", "/ajax-api"];
 
 const DOC: Doc = doc("MLflow", "");
+/// The document of a route that takes a JSON object.
+const BODY: Doc = DOC.takes("application/json");
 
 /// All of MLflow's routes.
 pub fn routes() -> Routes {

@@ -7,26 +7,36 @@ use viaduct_wire::mlflow::{ModelVersion, One, RegisteredModel, RegisteredModelPa
 
 use super::answer::{Done, Reply, Shown, done};
 use super::input::{self, Input};
-use super::{DOC, show};
+use super::{BODY, DOC, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
 pub(super) fn routes(prefix: &str) -> Routes {
     let at = |path: &str| format!("{prefix}/registered-models/{path}");
     Routes::new()
-        .post(&at("create"), WriteRegistry, create, DOC)
-        .get(&at("get"), ReadRegistry, get, DOC)
-        .get(&at("search"), ReadRegistry, search, DOC)
-        .patch(&at("update"), WriteRegistry, update, DOC)
-        .delete(&at("delete"), WriteRegistry, delete, DOC)
-        .post(&at("rename"), WriteRegistry, rename, DOC)
-        .post(&at("set-tag"), WriteRegistry, set_tag, DOC)
-        .delete(&at("delete-tag"), WriteRegistry, delete_tag, DOC)
-        .post(&at("alias"), WriteRegistry, set_alias, DOC)
-        .get(&at("alias"), ReadRegistry, get_by_alias, DOC)
-        .delete(&at("alias"), WriteRegistry, delete_alias, DOC)
-        .get(&at("get-latest-versions"), ReadRegistry, get_latest_versions, DOC)
-        .post(&at("get-latest-versions"), ReadRegistry, get_latest_versions, DOC)
+        .post(&at("create"), WriteRegistry, create, BODY)
+        .get(&at("get"), ReadRegistry, get, DOC.query(&["name"]))
+        .get(
+            &at("search"),
+            ReadRegistry,
+            search,
+            DOC.query(&["filter", "order_by", "max_results", "page_token"]),
+        )
+        .patch(&at("update"), WriteRegistry, update, BODY)
+        .delete(&at("delete"), WriteRegistry, delete, BODY)
+        .post(&at("rename"), WriteRegistry, rename, BODY)
+        .post(&at("set-tag"), WriteRegistry, set_tag, BODY)
+        .delete(&at("delete-tag"), WriteRegistry, delete_tag, BODY)
+        .post(&at("alias"), WriteRegistry, set_alias, BODY)
+        .get(&at("alias"), ReadRegistry, get_by_alias, DOC.query(&["name", "alias"]))
+        .delete(&at("alias"), WriteRegistry, delete_alias, BODY)
+        .get(
+            &at("get-latest-versions"),
+            ReadRegistry,
+            get_latest_versions,
+            DOC.query(&["name", "stages"]),
+        )
+        .post(&at("get-latest-versions"), ReadRegistry, get_latest_versions, BODY)
 }
 
 async fn create(

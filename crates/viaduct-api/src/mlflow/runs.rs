@@ -12,28 +12,33 @@ use viaduct_wire::mlflow::{Fields, Malformed, MetricPage, One, Run, RunInfo, Run
 
 use super::answer::{Done, Reply, Shown, Trouble, done};
 use super::input::{self, Input};
-use super::{DOC, show};
+use super::{BODY, DOC, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
 pub(super) fn routes(prefix: &str) -> Routes {
     let at = |path: &str| format!("{prefix}/{path}");
     Routes::new()
-        .post(&at("runs/create"), WriteTracking, create, DOC)
-        .get(&at("runs/get"), ReadTracking, get, DOC)
-        .post(&at("runs/update"), WriteTracking, update, DOC)
-        .post(&at("runs/delete"), WriteTracking, delete, DOC)
-        .post(&at("runs/restore"), WriteTracking, restore, DOC)
-        .post(&at("runs/search"), ReadTracking, search, DOC)
-        .post(&at("runs/log-metric"), WriteTracking, log_metric, DOC)
-        .post(&at("runs/log-parameter"), WriteTracking, log_parameter, DOC)
-        .post(&at("runs/log-batch"), WriteTracking, log_batch, DOC)
-        .post(&at("runs/set-tag"), WriteTracking, set_tag, DOC)
-        .post(&at("runs/delete-tag"), WriteTracking, delete_tag, DOC)
-        .post(&at("runs/log-inputs"), WriteTracking, log_inputs, DOC)
-        .post(&at("runs/outputs"), WriteTracking, log_outputs, DOC)
-        .post(&at("runs/log-model"), WriteTracking, log_model, DOC)
-        .get(&at("metrics/get-history"), ReadTracking, get_history, DOC)
+        .post(&at("runs/create"), WriteTracking, create, BODY)
+        .get(&at("runs/get"), ReadTracking, get, DOC.query(&["run_id"]))
+        .post(&at("runs/update"), WriteTracking, update, BODY)
+        .post(&at("runs/delete"), WriteTracking, delete, BODY)
+        .post(&at("runs/restore"), WriteTracking, restore, BODY)
+        .post(&at("runs/search"), ReadTracking, search, BODY)
+        .post(&at("runs/log-metric"), WriteTracking, log_metric, BODY)
+        .post(&at("runs/log-parameter"), WriteTracking, log_parameter, BODY)
+        .post(&at("runs/log-batch"), WriteTracking, log_batch, BODY)
+        .post(&at("runs/set-tag"), WriteTracking, set_tag, BODY)
+        .post(&at("runs/delete-tag"), WriteTracking, delete_tag, BODY)
+        .post(&at("runs/log-inputs"), WriteTracking, log_inputs, BODY)
+        .post(&at("runs/outputs"), WriteTracking, log_outputs, BODY)
+        .post(&at("runs/log-model"), WriteTracking, log_model, BODY)
+        .get(
+            &at("metrics/get-history"),
+            ReadTracking,
+            get_history,
+            DOC.query(&["run_id", "metric_key", "max_results", "page_token"]),
+        )
 }
 
 async fn create(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<Run>> {

@@ -8,22 +8,32 @@ use viaduct_wire::mlflow::{Fields, Malformed, ModelVersion, ModelVersionPage, On
 
 use super::answer::{Done, Reply, Shown, done};
 use super::input::{self, Input, OwnHost};
-use super::{DOC, show};
+use super::{BODY, DOC, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
 pub(super) fn routes(prefix: &str) -> Routes {
     let at = |path: &str| format!("{prefix}/model-versions/{path}");
     Routes::new()
-        .post(&at("create"), WriteRegistry, create, DOC)
-        .get(&at("get"), ReadRegistry, get, DOC)
-        .patch(&at("update"), WriteRegistry, update, DOC)
-        .delete(&at("delete"), WriteRegistry, delete, DOC)
-        .get(&at("search"), ReadRegistry, search, DOC)
-        .get(&at("get-download-uri"), ReadRegistry, get_download_uri, DOC)
-        .post(&at("set-tag"), WriteRegistry, set_tag, DOC)
-        .delete(&at("delete-tag"), WriteRegistry, delete_tag, DOC)
-        .post(&at("transition-stage"), WriteRegistry, transition_stage, DOC)
+        .post(&at("create"), WriteRegistry, create, BODY)
+        .get(&at("get"), ReadRegistry, get, DOC.query(&["name", "version"]))
+        .patch(&at("update"), WriteRegistry, update, BODY)
+        .delete(&at("delete"), WriteRegistry, delete, BODY)
+        .get(
+            &at("search"),
+            ReadRegistry,
+            search,
+            DOC.query(&["filter", "order_by", "max_results", "page_token"]),
+        )
+        .get(
+            &at("get-download-uri"),
+            ReadRegistry,
+            get_download_uri,
+            DOC.query(&["name", "version"]),
+        )
+        .post(&at("set-tag"), WriteRegistry, set_tag, BODY)
+        .delete(&at("delete-tag"), WriteRegistry, delete_tag, BODY)
+        .post(&at("transition-stage"), WriteRegistry, transition_stage, BODY)
 }
 
 /// A version's model and number.

@@ -267,7 +267,7 @@ impl App {
                         }
                     }
                 }
-                found.sort_by(|a, b| b.row.created_at.cmp(&a.row.created_at));
+                found.sort_by_key(|seen| std::cmp::Reverse(seen.row.created_at));
                 filter::sort_by_orders(&mut found, &orders, field_of);
                 Ok(window.of(found))
             })
