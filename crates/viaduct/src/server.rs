@@ -9,6 +9,7 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use viaduct_api::guard::AllowedHosts;
+use viaduct_api::routes::{Row, doc};
 use viaduct_app::App;
 use viaduct_cli::Failure;
 use viaduct_store::OpenError;
@@ -48,7 +49,14 @@ async fn serve(config: Config) -> Result<(), Failure> {
 
 fn router(app: App, config: &Config, address: SocketAddr) -> Router {
     let hosts = AllowedHosts::new(&address.ip().to_string(), &config.allowed_hosts);
-    viaduct_api::router(app, hosts, Router::new(), Vec::new())
+    let (pages, rows) = viaduct_ui::routes::router();
+    let rows = rows.into_iter().map(|row| Row {
+        method: row.method,
+        path: row.path.to_owned(),
+        operation: row.operation,
+        doc: doc("pages", "").gives("text/html"),
+    });
+    viaduct_api::router(app, hosts, pages, rows.collect())
 }
 
 /// Answers on `listener` until a stop is asked for, then lets requests under way end.
