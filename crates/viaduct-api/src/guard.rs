@@ -14,6 +14,9 @@ use viaduct_base::{Kind, Refusal};
 
 use crate::problem;
 
+/// The names of this machine.
+const LOOPBACK: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "::1"];
+
 /// The host names (without port) under which this server answers.
 #[derive(Debug, Clone)]
 pub struct AllowedHosts(Arc<BTreeSet<String>>);
@@ -21,8 +24,7 @@ pub struct AllowedHosts(Arc<BTreeSet<String>>);
 impl AllowedHosts {
     /// Loopback names, the host that the server listens on, and those of the configuration.
     pub fn new(listen_host: &str, configured: &[String]) -> Self {
-        let mut names: BTreeSet<String> =
-            ["localhost", "127.0.0.1", "[::1]", "::1"].map(str::to_owned).into();
+        let mut names: BTreeSet<String> = LOOPBACK.map(str::to_owned).into();
         names.insert(listen_host.to_ascii_lowercase());
         names.extend(configured.iter().map(|name| name.to_ascii_lowercase()));
         Self(Arc::new(names))
@@ -79,7 +81,11 @@ fn check(
     };
     let origin = origin.to_str().unwrap_or("null");
     let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-    if hosts.allows(authority) && !authority.is_empty() {
+    // Why not any allowed name: another port of this machine is another program's page, and its
+    // requests carry our cookie. A name of the configuration may differ from Host behind a proxy.
+    let is_ours = authority.eq_ignore_ascii_case(host)
+        || (hosts.allows(authority) && !LOOPBACK.contains(&host_of(authority).as_str()));
+    if is_ours && !authority.is_empty() {
         return Ok(());
     }
     Err(refused(format!("Cross-origin request blocked: `{origin}` is not this server")))
@@ -111,9 +117,15 @@ mod tests {
 
     #[test]
     fn origins() {
-        assert!(asked(Method::POST, "localhost", Some("http://localhost:7878")).is_ok());
+        assert!(asked(Method::POST, "localhost:7878", Some("http://localhost:7878")).is_ok());
+        assert!(asked(Method::POST, "127.0.0.1:7878", Some("https://ops.example")).is_ok());
         assert!(asked(Method::GET, "localhost", Some("https://evil.example")).is_ok());
-        for bad in ["https://evil.example", "null", "http://localhost.evil.example"] {
+        for bad in [
+            "https://evil.example",
+            "null",
+            "http://localhost.evil.example",
+            "http://localhost:3000",
+        ] {
             assert!(asked(Method::POST, "localhost", Some(bad)).is_err(), "{bad}");
         }
     }

@@ -73,6 +73,8 @@ pub struct App {
     pub(crate) workspace: WorkspaceId,
     /// Rung when a job was written.
     pub(crate) bell: Arc<Notify>,
+    /// Held while the simulated clock advances.
+    pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl App {
@@ -94,6 +96,7 @@ impl App {
             directory: Arc::new(Directory::default()),
             workspace: workspace.id,
             bell: Arc::new(Notify::new()),
+            advancing: Arc::default(),
         };
         app.reload_directory().await?;
         Ok(app)

@@ -8,7 +8,7 @@ use crate::endpoint::{self, Endpoint};
 use crate::gateway::Gateway;
 
 /// Per-row tensors of ours, ignored by the model.
-const ENTITY: &str = "viaduct.entity";
+pub(crate) const ENTITY: &str = "viaduct.entity";
 const KEYS: &str = "viaduct.keys";
 const INCUMBENT: &str = "viaduct.incumbent";
 const DECISION_ID: &str = "viaduct.decision_id";

@@ -32,6 +32,9 @@ struct Ready {
     usual: Option<Usual>,
     sent: Option<Value>,
     place: Place,
+    /// True when the caller named another field as the entity than the endpoint's own: a trial's
+    /// units are the registered ones.
+    foreign: bool,
 }
 
 impl Gateway {
@@ -143,6 +146,10 @@ impl Corridor<'_> {
         let entity_field = call.entity.as_deref().or(spec.entity_field.as_deref());
         let key_fields = call.keys.as_deref().unwrap_or(&spec.key_fields);
         let needs_usual = place::needs_usual(spec);
+        // A tensor request carries the entity itself, not the name of a field.
+        let foreign = spec.entity_field.is_some()
+            && entity_field != spec.entity_field.as_deref()
+            && entity_field != Some(crate::infer::ENTITY);
         let (mut ready, mut errors) = (Vec::with_capacity(call.rows.len()), Vec::new());
         let mut lacks_usual = Vec::new();
         for (number, row) in call.rows.iter().enumerate() {
@@ -177,7 +184,7 @@ impl Corridor<'_> {
             }
             let sticky = entity.clone().unwrap_or_else(|| id.to_string());
             let place = place::place(spec, &sticky);
-            ready.push(Ready { id, keys, entity, usual, sent: sent.cloned(), place });
+            ready.push(Ready { id, keys, entity, usual, sent: sent.cloned(), place, foreign });
         }
         if !errors.is_empty() {
             let detail = errors[0].detail.clone();
@@ -275,7 +282,7 @@ impl Corridor<'_> {
         at: Timestamp,
     ) -> (Answer, DecisionRow) {
         let spec = &self.endpoint.spec;
-        let Ready { id, keys, entity, usual, sent, place } = ready;
+        let Ready { id, keys, entity, usual, sent, place, foreign } = ready;
         let proposed =
             spec.rule.as_ref().zip(output.as_ref()).map(|(rule, o)| (rule, rule.decide(o)));
         let model_action = proposed
@@ -302,6 +309,8 @@ impl Corridor<'_> {
         let mut flags = Vec::new();
         if entity.is_none() {
             flags.push(Flag::Unsticky);
+        } else if foreign {
+            flags.push(Flag::Override);
         }
         if !is_model && output.is_some() {
             flags.push(Flag::Withheld);

@@ -141,6 +141,13 @@ statement!(
      count(CASE WHEN parked_at IS NOT NULL THEN 1 END) AS parked \
      FROM job WHERE completed_at IS NULL"
 );
+// A job that waits for its next try is not due; leases and tries follow the machine's clock.
+statement!(
+    PENDING,
+    platform,
+    "SELECT count(*) AS pending FROM job WHERE completed_at IS NULL AND parked_at IS NULL \
+     AND (lease_token IS NOT NULL OR run_at <= $1)"
+);
 statement!(DELETE_COMPLETED, platform, "DELETE FROM job WHERE completed_at < $1");
 
 /// Adds a job, or joins the one with its key; answers the id of the one that will run.
@@ -276,6 +283,12 @@ pub fn counts(tx: &mut Tx) -> Result<Counts, StoreError> {
         running: row.int("running")?,
         parked: row.int("parked")?,
     })
+}
+
+/// How many jobs run or are due at `now`; those that wait for their next try are left out.
+pub fn pending(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
+    let row = tx.query_one(&PENDING, &[now.into()])?;
+    row.map_or(Ok(0), |row| row.int("pending"))
 }
 
 /// Forgets jobs completed before `before`.

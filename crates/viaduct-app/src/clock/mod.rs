@@ -54,24 +54,30 @@ impl App {
             )
             .into());
         };
+        // Why one at a time: two would pass each other's schedules by.
+        let _turn = self.advancing.lock().await;
         let now = self.now();
         if to < now || to.since(now) > ADVANCE_MAX {
             let detail = format!("`{to}` is not between now ({now}) and {ADVANCE_MAX} later");
             return Err(Refusal::new(Kind::InvalidInput, detail).into());
         }
         while let Some(due) = self.next_due().await?.filter(|due| *due <= to) {
-            clock.advance_to(due);
+            self.keep_clock(clock.advance_to(due)).await?;
             self.start_due().await?;
             self.wait_until_quiet().await?;
         }
-        clock.advance_to(to);
-        let text = to.to_string();
-        self.store()
-            .write("keep_clock", move |tx| setting::put(tx, SIMULATED_NOW, &text, to))
-            .await
-            .map_err(Error::from)?;
+        self.keep_clock(clock.advance_to(to)).await?;
         self.wait_until_quiet().await?;
         self.read_clock(caller)
+    }
+
+    /// Why at every stop: a process that dies on the way must not come back before its own rows.
+    async fn keep_clock(&self, now: Timestamp) -> Result<(), Error> {
+        let text = now.to_string();
+        self.store()
+            .write("keep_clock", move |tx| setting::put(tx, SIMULATED_NOW, &text, now))
+            .await
+            .map_err(Error::from)
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
@@ -108,14 +114,16 @@ impl App {
         Ok(started)
     }
 
-    /// Waits until no job is due and none runs. Parked jobs do not hold it up; they are shown.
+    /// Waits until no job is due and none runs. Parked jobs and those that failed and wait for
+    /// their next try do not hold it up: they are shown, and time must not stand still for them.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn wait_until_quiet(&self) -> Result<(), Error> {
         loop {
-            let counts = self.store().read("count_jobs", job::counts).await.map_err(Error::from)?;
-            if counts.waiting == 0 && counts.running == 0 {
+            let now = Timestamp::from_system();
+            let pending = self.store().read("count_jobs", move |tx| job::pending(tx, now)).await;
+            if pending.map_err(Error::from)? == 0 {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;

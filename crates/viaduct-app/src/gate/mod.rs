@@ -23,6 +23,7 @@ use crate::project::{Project, load, load_all};
 pub use input::Ground;
 pub use input::current_subjects;
 pub use request::ReviewView;
+pub(crate) use request::end_open_review;
 pub use sign::SignReview;
 pub use stored::StoredEvaluation;
 pub(crate) use stored::{fact as read_fact, fact_row};

@@ -87,6 +87,22 @@ pub(super) fn open_review(
     }
 }
 
+/// Ends the open review of a project that is frozen or put away. Row and body end together: from
+/// the body alone signatures are taken, so one left open could still be signed later.
+pub(crate) fn end_open_review(
+    tx: &mut Tx,
+    scope: &Scope,
+    project: ProjectId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(mut row) = review::find_open(tx, scope, project)? else { return Ok(()) };
+    let mut open = read(tx, scope, &row)?;
+    open.state = ReviewState::Withdrawn;
+    open.closed_at = Some(now);
+    stored::update_review(&mut row, &open)?;
+    Ok(review::update(tx, scope, &row)?)
+}
+
 /// Who may sign in which role, from the charter.
 fn signers(project: &Project) -> Signers {
     let charter = &project.spec.charter;

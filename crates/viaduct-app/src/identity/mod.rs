@@ -71,6 +71,9 @@ pub(crate) struct People {
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) people: ArcSwap<People>,
+    /// One reload at a time: of two, the one that read earlier must not be stored later, or a
+    /// person just disabled would be let in again.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     /// Passwords that were right a moment ago, by the digest of name, password and stored hash:
     /// argon2 costs tens of milliseconds, and MLflow's clients send Basic with every call.
     pub(crate) proven: Mutex<HashMap<Digest, std::time::Instant>>,
@@ -82,6 +85,7 @@ impl App {
     /// # Errors
     /// When the database does not answer.
     pub async fn reload_directory(&self) -> Result<(), Error> {
+        let _turn = self.directory.reloading.lock().await;
         let workspace = self.workspace;
         let people = self
             .store()

@@ -137,13 +137,14 @@ impl App {
                     continue;
                 }
             };
+            // Why first: what else is wrong with a report says when the decision was taken.
+            if let Some(key) = &key {
+                self.gateway().check_key(&decision.endpoint_name, key)?;
+            }
             if observed_at < decision.at {
                 let detail = format!("`{observed_at}` is before the decision ({})", decision.at);
                 errors.push(bad("/observed_at", detail));
                 continue;
-            }
-            if let Some(key) = &key {
-                self.gateway().check_key(&decision.endpoint_name, key)?;
             }
             rows.push(OutcomeRow {
                 decision_id: decision.id,

@@ -229,8 +229,8 @@ impl Write {
         Ok(old.id)
     }
 
-    /// While a trial takes cases, what it compares stands still: otherwise the estimate would be
-    /// of something that nobody registered.
+    /// Until a trial's one look, what it compares stands still, its rule and KPI too: otherwise the
+    /// estimate would be of something that nobody registered.
     fn refuse_under_trial(
         &self,
         tx: &mut Tx,
@@ -239,7 +239,7 @@ impl Write {
     ) -> Result<(), Error> {
         let running = trial::list(tx, &self.scope, old.id)?
             .into_iter()
-            .find(|row| row.stopped_at.is_none() && self.now < row.ends_at);
+            .find(|row| row.stopped_at.is_none() && self.now < row.looks_at);
         let Some(running) = running else { return Ok(()) };
         let fixed = ["rule", "contract", "endpoint", "kpis"];
         let touched = changes.iter().find_map(|change| {
@@ -249,8 +249,8 @@ impl Write {
         match touched {
             Some(section) => {
                 let detail = format!(
-                    "the trial `{}` takes cases until {}: `{section}` stays as it was registered until then",
-                    running.name, running.ends_at
+                    "the trial `{}` is looked at on {}: `{section}` stays as it was registered until then",
+                    running.name, running.looks_at
                 );
                 Err(Refusal::new(Kind::StageForbids, detail).into())
             }

@@ -4,11 +4,12 @@ use serde_json::json;
 use viaduct_base::{Error, Kind, Refusal};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_domain::stage::{Event, ShelveCause, next};
-use viaduct_store::{review, schedule};
+use viaduct_store::schedule;
 
 use super::load;
 use crate::App;
 use crate::audit::Deed;
+use crate::gate::end_open_review;
 
 /// How a project ends.
 #[derive(Debug, Clone, Copy)]
@@ -45,12 +46,7 @@ impl App {
                     End::Retire => (Event::Retired, "project.retired"),
                 };
                 let to = next(found.standing, event, now)?;
-                if let Some(mut open) = review::find_open(tx, &scope, found.id)? {
-                    open.state = "withdrawn".to_owned();
-                    open.is_open = false;
-                    open.closed_at = Some(now);
-                    review::update(tx, &scope, &open)?;
-                }
+                end_open_review(tx, &scope, found.id, now)?;
                 found.write_standing(tx, &scope, to, Some(note.clone()), now)?;
                 schedule::delete_by_project(tx, found.id)?;
                 let deed = Deed {

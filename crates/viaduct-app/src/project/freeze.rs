@@ -4,11 +4,11 @@ use serde_json::json;
 use viaduct_base::{Error, Kind, Refusal};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_domain::stage::{Event, State, next};
-use viaduct_store::review;
 
 use super::load;
 use crate::App;
 use crate::audit::Deed;
+use crate::gate::end_open_review;
 
 impl App {
     /// Freezes or thaws. Freezing withdraws an open review: what was signed no longer holds.
@@ -36,12 +36,7 @@ impl App {
                     State::Clear | State::UnderReview => (Event::Thawed, "project.thawed"),
                 };
                 let standing = next(found.standing, event, now)?;
-                if let Some(mut open) = review::find_open(tx, &scope, found.id)? {
-                    open.state = "withdrawn".to_owned();
-                    open.is_open = false;
-                    open.closed_at = Some(now);
-                    review::update(tx, &scope, &open)?;
-                }
+                end_open_review(tx, &scope, found.id, now)?;
                 found.write_standing(tx, &scope, standing, Some(note.clone()), now)?;
                 let deed = Deed {
                     action,
@@ -51,6 +46,8 @@ impl App {
                     detail: json!({ "note": note }),
                 };
                 app.record(tx, &caller, now, &deed)?;
+                // Why besides: should the publication below fail, the queue makes up for it.
+                app.enqueue(tx, "bind_models", &json!({}), "bind_models")?;
                 Ok(())
             })
             .await?;

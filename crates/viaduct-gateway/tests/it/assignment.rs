@@ -6,7 +6,7 @@ use viaduct_decisions::Flag;
 use viaduct_domain::assign::{Variant, bucket};
 use viaduct_gateway::Mode;
 
-use crate::world::{World, endpoint, lead, trial};
+use crate::world::{World, call, endpoint, lead, trial};
 
 #[test]
 fn the_holdout_has_its_share_and_entities_stick() {
@@ -55,6 +55,19 @@ fn no_entity_is_flagged() {
     let answer = world.ask(vec![nobody]).unwrap().remove(0);
     let row = world.row(&answer);
     assert_eq!((row.flags.first(), row.entity_hash.as_str()), (Some(&Flag::Unsticky), ""));
+}
+
+#[test]
+fn another_entity_than_the_registered_one_is_flagged() {
+    let world = World::new(endpoint(trial(5_000)));
+    let mut other = call(vec![lead(1)]);
+    other.entity = Some("lead_id".into());
+    let answer = world.gateway.predict(other).unwrap().remove(0);
+    assert_eq!(world.row(&answer).flags.first(), Some(&Flag::Override));
+    let mut same = call(vec![lead(1)]);
+    same.entity = Some("customer_id".into());
+    let answer = world.gateway.predict(same).unwrap().remove(0);
+    assert!(!world.row(&answer).flags.contains(&Flag::Override));
 }
 
 proptest! {

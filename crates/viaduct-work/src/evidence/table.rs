@@ -117,6 +117,24 @@ impl Table {
         Ok(self.rows.iter().map(move |row| row.get(index).unwrap_or_default()))
     }
 
+    /// Checks that no two rows share a cell of this column.
+    ///
+    /// # Errors
+    /// Refuses a missing column, and the first cell that came before.
+    pub fn require_unique(&self, name: &str) -> Result<(), BadTable> {
+        let mut seen = std::collections::HashSet::with_capacity(self.rows.len());
+        match self.column(name)?.enumerate().find(|(_, cell)| !seen.insert(*cell)) {
+            None => Ok(()),
+            Some((row, cell)) => Err(BadTable::BadCell {
+                file: self.file.clone(),
+                row: row + 1,
+                column: name.into(),
+                cell: cell.chars().take(40).collect(),
+                wanted: "given once: it names two rows",
+            }),
+        }
+    }
+
     /// A column of finite numbers.
     ///
     /// # Errors
@@ -214,6 +232,12 @@ mod tests {
             "`t.csv` row 2: `` in column `age` is not a finite number"
         );
         assert_eq!(table.numbers("nope").unwrap_err().to_string(), "`t.csv` has no column `nope`");
+        let twice = Table::read("t.csv", b"row_id\n1\n2\n1\n").unwrap();
+        assert!(table.require_unique("row_id").is_ok());
+        assert_eq!(
+            twice.require_unique("row_id").unwrap_err().to_string(),
+            "`t.csv` row 3: `1` in column `row_id` is not given once: it names two rows"
+        );
         assert!(Table::read("t.csv", b"a,b\n1,2,3\n").is_err());
         assert!(Table::read("t.csv", b"a,b\n").is_err());
     }

@@ -123,10 +123,13 @@ impl Rows {
             .filter(|day| known.contains(day) || self.history_days.contains(day))
             .count() as u64;
         let frozen = self.kpi.as_ref().and_then(|row| {
+            let first = row.frozen_first_day?;
+            let week = |day: &Day| (day.number() - first.number()).div_euclid(7);
             Some(Frozen {
                 at: row.frozen_at?,
-                days: (row.frozen_first_day?, row.frozen_last_day?),
+                days: (first, row.frozen_last_day?),
                 points: u64::try_from(row.frozen_points?).unwrap_or_default(),
+                weeks: self.history_days.iter().map(week).collect::<HashSet<_>>().len() as u64,
                 hash: row.frozen_hash.clone()?,
             })
         });

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 use viaduct_app::App;
 use viaduct_app::fact::NewEstimate;
-use viaduct_base::{ClockKind, Day, Error, ProjectId, Timestamp};
+use viaduct_base::{ClockKind, Day, Error, Fault, ProjectId, Timestamp};
 use viaduct_domain::fact::Provenance;
 use viaduct_domain::kpi::{DailyPoints, KpiSpec};
 use viaduct_domain::rule::{Deed, Rule};
@@ -13,7 +13,8 @@ use viaduct_store::{Scope, estimate};
 
 use super::{Cache, ground, model_evidence};
 use crate::evidence::cases::{Case, known_by_day};
-use crate::measure::{self, Ground, Looked};
+use crate::evidence::trial::Analysis;
+use crate::measure::{self, Ground};
 
 /// Measures and writes; every figure comes from rows read here.
 pub(super) async fn run(app: &App, id: ProjectId, cache: &Cache) -> Result<(), Error> {
@@ -54,16 +55,22 @@ pub(super) async fn run(app: &App, id: ProjectId, cache: &Cache) -> Result<(), E
         kpi: rows.kpi_state(&days, now),
         overlap,
         model: model.as_deref(),
-        shadow_window: rows.gate.binding.as_ref().map(|b| (b.bound_at, b.shadow_until)),
+        shadow_window: shadow_window(&rows),
         trial: rows.trial.as_ref().map(|(id, trial)| (*id, trial)),
         owners: rows.owners.clone(),
     };
     app.record_measurements(id, measure::measure(&ground)).await?;
     record_shadow(app, &ground, &rows, id).await?;
-    if let Some(looked) = measure::look(&ground) {
-        record_look(app, &rows, id, looked).await?;
-    }
-    Ok(())
+    record_look(app, &ground, &rows, id).await
+}
+
+/// When shadow cases of the bound version count. A rule or a KPI changed after the binding starts
+/// the planned time again: chosen on cases already seen, it would be judged by the same cases.
+fn shadow_window(rows: &ground::Rows) -> Option<(Timestamp, Timestamp)> {
+    let bound = rows.gate.binding.as_ref()?;
+    let project = &rows.project;
+    let from = bound.bound_at.max(project.since("rule")).max(project.since("kpis"));
+    Some((from, from + bound.shadow_until.since(bound.bound_at)))
 }
 
 fn daily(
@@ -81,23 +88,27 @@ fn daily(
     points.finish()
 }
 
-/// Stores the trial's look once, and its facts each time (the same figures, so that they stay
-/// fresh; the estimate itself is never made again).
+/// Takes the trial's look once and stores it. Its facts are written each time from what was seen
+/// then, so that they stay fresh and never change.
 async fn record_look(
     app: &App,
+    ground: &Ground<'_>,
     rows: &ground::Rows,
     id: ProjectId,
-    looked: Looked,
 ) -> Result<(), Error> {
+    let (Some((trial, _)), Some(kpi)) = (ground.trial, &rows.kpi) else { return Ok(()) };
     let scope = Scope::of(app.workspace());
-    let trial = looked.trial;
     let before = app
         .store()
         .read("latest_estimate", move |tx| estimate::latest_by_trial(tx, &scope, id, trial))
         .await
         .map_err(Error::from)?;
+    if let Some(row) = before {
+        let again = measure::look_taken(ground, trial, analysis_of(&row)?);
+        return app.record_measurements(id, again.measurements).await.map(|_| ());
+    }
+    let Some(looked) = measure::look(ground) else { return Ok(()) };
     app.record_measurements(id, looked.measurements).await?;
-    let (None, Some(kpi)) = (before, &rows.kpi) else { return Ok(()) };
     let analysis = looked.analysis;
     let verdict = serde_json::to_value(analysis.decision.verdict).ok();
     let new = NewEstimate {
@@ -113,6 +124,21 @@ async fn record_look(
         body: json!({ "analysis": analysis, "plan_hash": rows.trial.as_ref().map(|t| t.1.hash.clone()) }),
     };
     app.record_estimate(id, new).await.map(|_| ())
+}
+
+/// What a stored look saw.
+fn analysis_of(row: &estimate::EstimateRow) -> Result<Analysis, Error> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        detail: Detail,
+    }
+    #[derive(serde::Deserialize)]
+    struct Detail {
+        analysis: Analysis,
+    }
+    let body: Body = serde_json::from_str(&row.body_json)
+        .map_err(|e| Fault::caused(format!("estimate `{}` does not read", row.id), e))?;
+    Ok(body.detail.analysis)
 }
 
 /// Stores the shadow comparison of a version once, when its one look may be taken.
@@ -134,9 +160,12 @@ async fn record_shadow(
         .await
         .map_err(Error::from)?;
     let version = json!(model.version);
+    let since = json!(ground.shadow_window.map(|window| window.0));
     let same = before.as_ref().is_some_and(|row| {
-        serde_json::from_str::<serde_json::Value>(&row.body_json)
-            .is_ok_and(|body| body.pointer("/detail/model_version") == Some(&version))
+        serde_json::from_str::<serde_json::Value>(&row.body_json).is_ok_and(|body| {
+            body.pointer("/detail/model_version") == Some(&version)
+                && body.pointer("/detail/since") == Some(&since)
+        })
     });
     if same {
         return Ok(());
@@ -151,7 +180,7 @@ async fn record_shadow(
         unit: unit(rows),
         provenance: provenance(app, found.replayed).as_str(),
         window: found.window,
-        body: json!({ "model_version": version, "unknown_counterfactuals": found.unknown }),
+        body: json!({ "model_version": version, "since": since, "unknown_counterfactuals": found.unknown }),
     };
     app.record_estimate(id, new).await.map(|_| ())
 }

@@ -16,6 +16,8 @@ use crate::measure::{Reproduction, reproduction};
 
 /// Largest file that a run may carry into the rerun.
 const FILE_BYTES_MAX: u64 = 512 << 20;
+/// Largest metric file of a rerun: it holds one number.
+const METRIC_BYTES_MAX: u64 = 1 << 20;
 /// Where the rerun writes its metric when the recipe does not say.
 const METRIC_FILE: &str = "metric.json";
 
@@ -91,6 +93,11 @@ fn rerun(app: &App, version: &ResolvedVersion, asked_by: String) -> Result<Repro
         let why = "the recipe's command does not begin with `python`".to_owned();
         return Ok(failed(asked_by, why, digest));
     }
+    let file = recipe.metric.file.as_deref().unwrap_or(METRIC_FILE);
+    // Why: a figure that came with the source would pass for one that the rerun computed.
+    if let Err(why) = remove(folder.path(), file) {
+        return Ok(failed(asked_by, why, digest));
+    }
     let workload = Workload {
         program: reproduce.python,
         arguments: words.cloned().collect(),
@@ -105,7 +112,6 @@ fn rerun(app: &App, version: &ResolvedVersion, asked_by: String) -> Result<Repro
         memory_limit_mib: reproduce.memory_limit_mib,
     };
     let finished = run_local(&workload).map_err(|e| Fault::caused("rerun a training", e))?;
-    let file = recipe.metric.file.as_deref().unwrap_or(METRIC_FILE);
     let (again, why) = match measured(&finished, folder.path(), file) {
         Ok(value) => (value, None),
         Err(why) => (f64::NAN, Some(why)),
@@ -179,6 +185,32 @@ fn write(folder: &Path, path: &str, bytes: &[u8]) -> Result<(), String> {
     std::fs::write(target, bytes).map_err(|e| e.to_string())
 }
 
+/// Takes a file away that was laid out, so that what stands there later is new.
+fn remove(folder: &Path, file: &str) -> Result<(), String> {
+    let safe: BlobPath = file.parse().map_err(|e: viaduct_blob::InvalidBlobPath| e.to_string())?;
+    match std::fs::remove_file(folder.join(safe.as_str())) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(format!("`{file}`: {e}")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads what the rerun wrote. Only a file, and a small one: a link or a pipe could name anything
+/// on this machine, and have no end.
+fn read_written(folder: &Path, file: &str) -> Result<Vec<u8>, String> {
+    let safe: BlobPath = file.parse().map_err(|e: viaduct_blob::InvalidBlobPath| e.to_string())?;
+    let none = |e: std::io::Error| format!("the rerun wrote no `{file}`: {e}");
+    let root = folder.canonicalize().map_err(none)?;
+    let path = root.join(safe.as_str());
+    let is_inside = path.canonicalize().map_err(none)? == path;
+    let about = std::fs::symlink_metadata(&path).map_err(none)?;
+    if !is_inside || !about.is_file() || about.len() > METRIC_BYTES_MAX {
+        return Err(format!(
+            "`{file}` of the rerun is no file of at most {METRIC_BYTES_MAX} bytes"
+        ));
+    }
+    std::fs::read(path).map_err(none)
+}
+
 fn measured(finished: &Finished, folder: &Path, file: &str) -> Result<f64, String> {
     if finished.timed_out {
         return Err("the rerun did not end within its time limit".to_owned());
@@ -187,10 +219,31 @@ fn measured(finished: &Finished, folder: &Path, file: &str) -> Result<f64, Strin
         let last = finished.stderr.lines().last().unwrap_or_default();
         return Err(format!("the rerun failed: {}", last.chars().take(300).collect::<String>()));
     }
-    let safe: BlobPath = file.parse().map_err(|e: viaduct_blob::InvalidBlobPath| e.to_string())?;
-    let text = std::fs::read(folder.join(safe.as_str()))
-        .map_err(|e| format!("the rerun wrote no `{file}`: {e}"))?;
+    let text = read_written(folder, file)?;
     let read: Measured = serde_json::from_slice(&text)
         .map_err(|e| format!("`{file}` of the rerun does not read: {e}"))?;
     Ok(read.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_small_file_that_the_rerun_wrote_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("metric.json"), "{}").unwrap();
+        assert_eq!(read_written(folder.path(), "metric.json").unwrap(), b"{}");
+        remove(folder.path(), "metric.json").unwrap();
+        remove(folder.path(), "metric.json").unwrap();
+        assert!(read_written(folder.path(), "metric.json").is_err());
+        std::os::unix::fs::symlink("/dev/zero", at("metric.json")).unwrap();
+        assert!(read_written(folder.path(), "metric.json").is_err());
+        std::os::unix::fs::symlink("/etc", at("out")).unwrap();
+        assert!(read_written(folder.path(), "out/hostname").is_err());
+        std::fs::write(at("large"), vec![b' '; METRIC_BYTES_MAX as usize + 1]).unwrap();
+        assert!(read_written(folder.path(), "large").is_err());
+        assert!(read_written(folder.path(), "../large").is_err());
+    }
 }

@@ -27,7 +27,9 @@ fn live(ground: &Ground<'_>) -> Option<Measurement> {
 fn frozen(ground: &Ground<'_>) -> Vec<Measurement> {
     let Some(frozen) = &ground.kpi.frozen else { return Vec::new() };
     let (first, last) = frozen.days;
-    let weeks = f64::from(last.number() - first.number() + 1) / 7.0;
+    // Why not the span alone: two points a year apart are no year of history.
+    let span = f64::from(last.number() - first.number() + 1) / 7.0;
+    let weeks = span.min(frozen.weeks as f64);
     let inputs = json!({ "hash": frozen.hash, "frozen_at": frozen.at });
     // Why both: points that end after the choice could have been chosen with it in mind.
     let before = ground

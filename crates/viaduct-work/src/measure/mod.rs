@@ -25,6 +25,7 @@ pub use people::{OwnerActivity, Owners};
 pub use trial::Looked;
 
 use crate::evidence::cases::Case;
+use crate::evidence::trial::Analysis;
 
 /// Everything that the collectors may read about one project at one moment.
 pub struct Ground<'a> {
@@ -87,6 +88,8 @@ pub struct Frozen {
     pub days: (Day, Day),
     /// How many points.
     pub points: u64,
+    /// Weeks from the first day on that hold a point.
+    pub weeks: u64,
     /// Their hash.
     pub hash: String,
 }
@@ -187,6 +190,11 @@ fn provenance(clock: ClockKind, replayed: bool) -> Provenance {
         (false, ClockKind::Simulated) => Provenance::Simulated,
         (false, ClockKind::System) => Provenance::Live,
     }
+}
+
+/// The trial's look that was taken before, for facts that stay fresh.
+pub fn look_taken(ground: &Ground<'_>, trial: TrialId, analysis: Analysis) -> Looked {
+    trial::stated(ground, trial, analysis)
 }
 
 /// The registered trial's one look, when it may be taken.

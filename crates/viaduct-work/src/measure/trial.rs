@@ -3,6 +3,7 @@
 use serde_json::json;
 use viaduct_base::TrialId;
 use viaduct_domain::fact::{FactName, FactValue, Measurement, Window};
+use viaduct_domain::manifest::Section;
 use viaduct_stats::SrmLevel;
 use viaduct_stats::decision::{CONTAMINATION_MAX, IMBALANCE_P, Verdict};
 
@@ -24,14 +25,25 @@ pub struct Looked {
 
 pub(super) fn look(ground: &Ground<'_>) -> Option<Looked> {
     let (id, trial) = ground.trial?;
-    let rule = ground.spec.rule.as_ref()?;
+    // Why: values are read through the rule, and the plan was registered with this one.
+    let rule = ground
+        .spec
+        .rule
+        .as_ref()
+        .filter(|_| ground.spec.section_hash(Section::Rule) == trial.plan.rule_hash)?;
     let analysis = match analyse(id, trial, rule, ground.cases, ground.now) {
         Ok(analysis) => analysis,
         Err(NoLook::TooEarly { .. } | NoLook::Insufficient(_)) => return None,
     };
+    Some(stated(ground, id, analysis))
+}
+
+/// A look that was taken earlier, stated again: the plan has one look, and a report that comes
+/// after it changes no figure, whatever date it bears.
+pub(super) fn stated(ground: &Ground<'_>, trial: TrialId, analysis: Analysis) -> Looked {
     let grade = grade(&analysis);
     let measurements = measurements(ground, &analysis, grade);
-    Some(Looked { trial: id, analysis, grade, measurements })
+    Looked { trial, analysis, grade, measurements }
 }
 
 /// value.md §1.2: a unit-level randomised comparison is A while the platform's own checks hold.

@@ -71,6 +71,7 @@ fn healthy() -> World {
                 at: at("2026-01-02"),
                 days: ("2025-07-01".parse().unwrap(), "2025-12-29".parse().unwrap()),
                 points: 182,
+                weeks: 26,
                 hash: "h".into(),
             }),
             units_chosen_at: None,
