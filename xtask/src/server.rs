@@ -19,14 +19,30 @@ pub(crate) struct Answer {
     pub body: String,
 }
 
-/// One request over HTTP/1.1 to this machine.
-pub(crate) fn ask(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<Answer> {
+impl Answer {
+    /// The body of a good answer.
+    pub(crate) fn good(self, path: &str) -> Outcome<String> {
+        if self.status < 300 {
+            Ok(self.body)
+        } else {
+            Err(format!("{path} answered {}: {}", self.status, self.body))
+        }
+    }
+}
+
+/// One request over HTTP/1.1 to this machine; the body comes with its media type.
+pub(crate) fn ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    (kind, body): (&str, &str),
+) -> std::io::Result<Answer> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     stream.set_nodelay(true)?;
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/yaml\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes())?;
@@ -72,7 +88,9 @@ impl Server {
     /// Waits until `path` answers 200, and says how long that took since the start.
     pub(crate) fn wait_for(&mut self, path: &str, limit: Duration) -> Outcome<Duration> {
         loop {
-            if ask(self.port, "GET", path, "").is_ok_and(|answer| answer.status == 200) {
+            if ask(self.port, "GET", path, ("text/plain", ""))
+                .is_ok_and(|answer| answer.status == 200)
+            {
                 return Ok(self.started.elapsed());
             }
             if let Ok(Some(status)) = self.child.try_wait() {
