@@ -262,6 +262,16 @@ pub struct Criterion {
 }
 
 impl Criterion {
+    /// Whether any of its checks has a value.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.checks.iter().any(|check| check.measure != Measure::Missing)
+    }
+
+    /// Whether its details stand open by themselves: measured, and not good enough.
+    pub(crate) fn demands_attention(&self) -> bool {
+        self.is_measured() && !self.status.is_settled()
+    }
+
     /// Whether it keeps the gate shut now.
     pub fn stands_in_the_way(&self) -> bool {
         self.blocking && !self.status.is_settled()
