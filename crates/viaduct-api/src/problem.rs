@@ -82,6 +82,7 @@ fn mlflow_refusal(refusal: &Refusal) -> Response {
         401 => "UNAUTHENTICATED",
         403 => "PERMISSION_DENIED",
         404 => "RESOURCE_DOES_NOT_EXIST",
+        405 => "ENDPOINT_NOT_FOUND",
         409 => "RESOURCE_CONFLICT",
         503 => "TEMPORARILY_UNAVAILABLE",
         _ => "INVALID_PARAMETER_VALUE",

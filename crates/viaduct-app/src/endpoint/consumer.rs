@@ -56,7 +56,7 @@ impl App {
                     revoked_at: None,
                 };
                 consumer::insert(tx, &row).map_err(|error| {
-                    if error.is_unique("consumer", "endpoint_id,name") {
+                    if error.is_unique("consumer", "endpoint_id, name") {
                         let detail = format!("`{endpoint_name}` has a consumer `{name}` already");
                         return Error::from(Refusal::new(Kind::AlreadyExists, detail));
                     }

@@ -115,7 +115,7 @@ impl App {
                     revision: 1,
                 };
                 trial::insert(tx, &row).map_err(|error| {
-                    if error.is_unique("trial", "project_id,name") {
+                    if error.is_unique("trial", "project_id, name") {
                         let detail = format!(
                             "a trial `{}` was registered before: give the plan another name",
                             row.name
