@@ -78,7 +78,7 @@ fn criterion(
         .checks
         .iter()
         .filter_map(|check| check.producer)
-        .map(|producer| format!("the {}", words(producer.as_str())))
+        .map(|producer| format!("the {}", words(producer.as_str()).replace("kpi", "KPI")))
         .collect();
     producers.dedup();
     Criterion {
