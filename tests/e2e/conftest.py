@@ -154,6 +154,13 @@ class Server:
     def post(self, path: str, body=None, **kw) -> Reply:
         return self.request("POST", path, body if body is not None else {}, **kw)
 
+    def wait_for_endpoint(self, name: str, limit_s: float = 15) -> None:
+        """Waits until the data plane knows an endpoint that was just applied."""
+        end = time.monotonic() + limit_s
+        while self.get(f"/v2/models/{name}").status == 404:
+            assert time.monotonic() < end, f"the endpoint `{name}` is not published\n{self.log()}"
+            time.sleep(0.02)
+
     def run(self, *args: str, stdin: str = "", **env: str) -> Ran:
         """A remote command against this server."""
         if self.token:

@@ -48,6 +48,7 @@ ROW = {name: 1.5 for name in NUMBERS} | {name: "unknown" for name in TEXTS} | {
 def test_acknowledged_decisions_and_outcomes_survive(servers, database):
     server = servers("data", *database)
     server.run("apply", "-f", EXAMPLE).ok()
+    server.wait_for_endpoint("term-deposit")
     first = server.post("/api/v1/endpoints/term-deposit/predict", {"rows": [ROW]})
     assert first.status == 200, first.text
     stop = threading.Event()

@@ -116,7 +116,7 @@ fn make_environment(venv: &Path) -> Outcome {
     run(program(&python).args(["-m", "venv"]).arg(venv))
 }
 
-fn system_python() -> Outcome<String> {
+pub(crate) fn system_python() -> Outcome<String> {
     let names = ["python3.12", "python3.13", "python3.11", "python3"];
     let (major, minor) = PYTHON_MIN;
     let fits = format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))");
