@@ -8,7 +8,7 @@ use viaduct_base::{
     ContractId, EndpointId, Error, Fault, Kind, KpiId, ProjectId, Refusal, Timestamp, digest_json,
 };
 use viaduct_domain::manifest::{self, Change, Known, Pick, ProjectSpec, Section};
-use viaduct_domain::permission::{Caller, Operation, Who};
+use viaduct_domain::permission::{Caller, Door, Operation, Who};
 use viaduct_domain::tier::{Tier, tier};
 use viaduct_store::project::{NewProject, SpecChange};
 use viaduct_store::{
@@ -217,6 +217,7 @@ impl Write {
             );
             return Err(Refusal::new(Kind::StageForbids, detail).into());
         }
+        self.refuse_lower_tier(&old)?;
         self.refuse_under_trial(tx, &old, changes)?;
         let change = SpecChange {
             title: self.spec.title.clone(),
@@ -227,6 +228,27 @@ impl Write {
         };
         project::update_spec(tx, &self.scope, old.at(), &change)?;
         Ok(old.id)
+    }
+
+    /// Anybody may raise the tier; a lower one is the second line's word, which the charter as it
+    /// stands names.
+    fn refuse_lower_tier(&self, old: &super::Project) -> Result<(), Error> {
+        let partner = old.spec.charter.risk_partner.as_ref().map(|name| name.as_str());
+        let by_partner = partner.is_some() && self.caller.user_name() == partner;
+        // While the door is open nobody has a name, and no gate can open.
+        if self.tier <= old.tier || by_partner || self.caller.door == Door::Open {
+            return Ok(());
+        }
+        let detail = format!(
+            "the file lowers the tier from `{}` to `{}`: {} applies that",
+            old.tier,
+            self.tier,
+            partner
+                .map_or("a risk partner, whom the charter must name first,".to_owned(), |name| {
+                    format!("the risk partner `{name}`")
+                })
+        );
+        Err(Refusal::new(Kind::Forbidden, detail).into())
     }
 
     /// Until a trial's one look, what it compares stands still, its rule and KPI too: otherwise the

@@ -24,16 +24,21 @@ pub fn id_overlap(train: &Table, test: &Table) -> Result<u64, BadTable> {
     Ok(test.column("row_id")?.filter(|id| known.contains(id)).count() as u64)
 }
 
-/// Every feature's separation on the test rows, strongest first. A column of numbers is its own
+/// Every feature's separation on the test rows between `y` above `positive_above` and the rest,
+/// strongest first. A column of numbers is its own
 /// score; any other is scored by its category's mean `y` in the training rows (so that rare
 /// categories cannot fit the test by chance), unseen ones by the overall mean. Features on which
 /// the AUC is undefined (one class only) are left out.
 ///
 /// # Errors
 /// Refuses a missing or unreadable `y`, and a feature that only one table has.
-pub fn feature_aucs(train: &Table, test: &Table) -> Result<Vec<FeatureAuc>, BadTable> {
+pub fn feature_aucs(
+    train: &Table,
+    test: &Table,
+    positive_above: f64,
+) -> Result<Vec<FeatureAuc>, BadTable> {
     let (y_train, y_test) = (train.numbers("y")?, test.numbers("y")?);
-    let labels: Vec<bool> = y_test.iter().map(|y| *y > 0.5).collect();
+    let labels: Vec<bool> = y_test.iter().map(|y| *y > positive_above).collect();
     let mut found = Vec::new();
     for feature in test.features() {
         let scores = match (test.numbers(feature), train.numbers(feature)) {
@@ -80,7 +85,7 @@ mod tests {
             "4,2026-02-01,0,1,x\n6,2026-02-01,1,2,y\n7,2026-02-01,0,2,x\n8,2026-02-01,1,1,z\n",
         );
         assert_eq!(id_overlap(&train, &test).unwrap(), 1);
-        let found = feature_aucs(&train, &test).unwrap();
+        let found = feature_aucs(&train, &test, 0.5).unwrap();
         assert_eq!(found[0].feature, "b");
         assert!((found[0].auc - 1.0).abs() < 1e-12, "{found:?}");
         assert!((found[1].auc - 0.5).abs() < 1e-12, "{found:?}");

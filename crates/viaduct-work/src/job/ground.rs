@@ -13,7 +13,7 @@ use viaduct_decisions::{DecisionLog, DecisionRow, Flag, Record};
 use viaduct_domain::assign::Variant;
 use viaduct_domain::evaluate::CurrentSubject;
 use viaduct_domain::fact::SubjectKind;
-use viaduct_domain::kpi::{Outcome, OutcomeStatus};
+use viaduct_domain::kpi::{Outcome, OutcomeStatus, Source};
 use viaduct_domain::trial::RegisteredTrial;
 use viaduct_store::kpi::KpiRow;
 use viaduct_store::outcome::{self, OutcomeRow};
@@ -118,9 +118,11 @@ impl Rows {
     /// The KPI's state from its rows and the days on which a value became known.
     pub(crate) fn kpi_state(&self, known: &HashSet<Day>, now: Timestamp) -> KpiState {
         let last = now.day();
+        // Why: a KPI over decisions lives by its outcomes; what somebody uploads is its past.
+        let from_csv = self.project.spec.primary_kpi().is_some_and(|kpi| kpi.source == Source::Csv);
         let live_days = (1..=crate::measure::LIVE_DAYS)
             .map(|back| last.plus(-back))
-            .filter(|day| known.contains(day) || self.history_days.contains(day))
+            .filter(|day| known.contains(day) || (from_csv && self.history_days.contains(day)))
             .count() as u64;
         let frozen = self.kpi.as_ref().and_then(|row| {
             let first = row.frozen_first_day?;

@@ -17,7 +17,7 @@ use super::Cache;
 use super::ground::Rows;
 use crate::evidence::leakage;
 use crate::evidence::model::{BASELINES, TimeSplit, baseline_predictions, compare};
-use crate::evidence::table::Table;
+use crate::evidence::table::{BadTable, Table};
 use crate::measure::{ModelEvidence, Probe};
 
 /// Largest table that is read.
@@ -130,7 +130,12 @@ fn probe(
     let scores = score(model, contract, &test, task)?;
     let mut beats = Vec::new();
     for column in BASELINES {
-        let Ok(predicted) = baseline_predictions(&baselines, &test, column) else { continue };
+        // Why not from the file: the constant is what the training rows say, whoever wrote the file.
+        let predicted = match column {
+            "constant" => constant(&train, test.len()),
+            _ => baseline_predictions(&baselines, &test, column),
+        };
+        let Ok(predicted) = predicted else { continue };
         if let Ok(estimate) = compare(&truth, &scores, &predicted) {
             beats.push((column.to_owned(), estimate));
         }
@@ -140,16 +145,26 @@ fn probe(
         beats,
         split: TimeSplit::of(&train, &test).ok(),
         id_overlap: leakage::id_overlap(&train, &test).ok(),
-        feature_aucs: match task {
-            SpecTask::BinaryClassification => {
-                leakage::feature_aucs(&train, &test).unwrap_or_default()
-            }
-            // A single-feature AUC needs two classes.
-            SpecTask::Regression => Vec::new(),
-        },
+        feature_aucs: leakage::feature_aucs(&train, &test, above(task, &truth)).unwrap_or_default(),
         rows: test.len() as u64,
         digest: Digest::of(all.as_bytes()).to_string(),
     })
+}
+
+/// The mean of `y` in training, for every test row.
+fn constant(train: &Table, rows: usize) -> Result<Vec<f64>, BadTable> {
+    let truth = train.numbers("y")?;
+    let mean = truth.iter().sum::<f64>() / truth.len().max(1) as f64;
+    Ok(vec![mean; rows])
+}
+
+/// Above which `y` a row counts as positive for the single-feature AUC: 0.5 for two classes, the
+/// median for an amount.
+fn above(task: SpecTask, truth: &[f64]) -> f64 {
+    match task {
+        SpecTask::BinaryClassification => 0.5,
+        SpecTask::Regression => viaduct_stats::quantile(truth, 0.5).unwrap_or(f64::INFINITY),
+    }
 }
 
 /// The model's prediction for each test row, by the same door as a request: through the contract.
