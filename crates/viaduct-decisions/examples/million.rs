@@ -1,5 +1,6 @@
 //! `cargo run --release --example million -p viaduct-decisions`: a million decisions written, then
-//! opened by a fresh process, with times and resident memory.
+//! opened by a fresh process, with times and resident memory. `… -- fill DIR` only writes them
+//! there, for benchmarks of directories that have lived.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -109,9 +110,23 @@ fn threads(durability: Durability, threads: i64, each: i64) -> Result<(), Box<dy
     Ok(())
 }
 
+fn fill(dir: &Path) -> Result<(), Box<dyn Error>> {
+    let (log, _) = DecisionLog::open(dir, Durability::Os)?;
+    let start = Instant::now();
+    for batch in 0..ROWS / BATCH {
+        let rows: Vec<Record> = (0..BATCH).map(|n| row(batch * BATCH + n).into()).collect();
+        log.append(&rows)?;
+    }
+    println!("{ROWS} rows written in batches of {BATCH}: {:.1?}", start.elapsed());
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    if let Some(dir) = std::env::args().nth(1) {
-        return open(Path::new(&dir));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.as_slice() {
+        [] => {}
+        [verb, dir] if verb == "fill" => return fill(Path::new(dir)),
+        [dir, ..] => return open(Path::new(dir)),
     }
     for count in [1, 2, 8] {
         threads(Durability::Os, count, 50_000)?;
@@ -120,14 +135,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads(Durability::Fsync, count, 500)?;
     }
     let dir = tempfile::tempdir()?;
-    let (log, _) = DecisionLog::open(dir.path(), Durability::Os)?;
-    let start = Instant::now();
-    for batch in 0..ROWS / BATCH {
-        let rows: Vec<Record> = (0..BATCH).map(|n| row(batch * BATCH + n).into()).collect();
-        log.append(&rows)?;
-    }
-    println!("{ROWS} rows written in batches of {BATCH}: {:.1?}", start.elapsed());
-    drop(log);
+    fill(dir.path())?;
     let status = Command::new(std::env::current_exe()?).arg(dir.path()).status()?;
     if status.success() { Ok(()) } else { Err("the reader failed".into()) }
 }
