@@ -137,6 +137,28 @@ pub fn histogram(values: &[f64], edges: &[f64]) -> Vec<u64> {
     counts
 }
 
+/// [`histogram`] for edges of equal width: a guess by division, put right by looking at the edges.
+/// The counts are the same for any edges; only the time is not.
+pub fn histogram_even(values: &[f64], edges: &[f64]) -> Vec<u64> {
+    let bins = edges.len().saturating_sub(1);
+    let mut counts = vec![0; bins];
+    let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return counts };
+    let per_unit = bins as f64 / (last - first);
+    for value in values.iter().filter(|value| *value >= first && *value <= last) {
+        let mut bin = (((value - first) * per_unit) as usize).min(bins.saturating_sub(1));
+        while bin > 0 && edges[bin] > *value {
+            bin -= 1;
+        }
+        while bin + 1 < bins && edges[bin + 1] <= *value {
+            bin += 1;
+        }
+        if let Some(count) = counts.get_mut(bin) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
 /// [`histogram`] of values that are sorted already, by bisection of the values instead of the edges.
 pub fn histogram_sorted(sorted: &[f64], edges: &[f64]) -> Vec<u64> {
     let mut below: Vec<usize> =
@@ -191,4 +213,27 @@ pub fn categories(reference: &[String], current: &[String]) -> Result<Categories
         reference: counts.values().map(|count| count.0).collect(),
         current: counts.values().map(|count| count.1).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_quick_histogram_counts_as_the_plain_one(
+            values in prop::collection::vec(prop_oneof![-8.0..8.0_f64, (-8..8_i8).prop_map(f64::from)], 0..200),
+            low in -5.0..5.0_f64, width in 1e-3..10.0_f64, bins in 1..40_usize,
+        ) {
+            let edges = even_edges(low, low + width, bins).unwrap();
+            prop_assert_eq!(histogram_even(&values, &edges), histogram(&values, &edges));
+            let whole = even_edges(-5.0, 5.0, 10).unwrap();
+            prop_assert_eq!(histogram_even(&values, &whole), histogram(&values, &whole));
+            let uneven = [-6.0, -5.5, 0.0, 0.1, 7.0];
+            prop_assert_eq!(histogram_even(&values, &uneven), histogram(&values, &uneven));
+            prop_assert_eq!(histogram_even(&edges, &edges), histogram(&edges, &edges));
+        }
+    }
 }

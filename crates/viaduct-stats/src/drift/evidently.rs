@@ -5,17 +5,19 @@
 //! samples, other fields by their values; empty bins are filled by Evidently's rule; entropies are in
 //! nats. A score's direction (p-value or distance) is part of its method.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     dist::normal,
     drift::{
-        binning::{Binning, Categories, histogram_sorted, shares},
+        binning::{Binning, Categories, histogram_even, histogram_sorted, shares},
         contingency::{Statistic, goodness_of_fit},
         distance::{self, Base, EmptyBins},
         samples::{Sorted, ValueCounts},
     },
-    insufficient::{Insufficient, Reason, require_rows},
+    insufficient::{Insufficient, Reason, require_finite, require_rows},
     moments::Moments,
 };
 
@@ -131,13 +133,29 @@ pub const CATEGORICAL: [Method; 7] = [
     Method::G,
 ];
 
-/// A numeric field without missing values.
+/// A numeric field without missing values. Sorting waits until a method needs it.
 #[derive(Debug, Clone)]
 pub struct Numeric<'a> {
     reference: &'a [f64],
-    sorted: Sorted,
-    counts: ValueCounts,
+    current: &'a [f64],
+    sorted: OnceLock<Sorted>,
+    counts: OnceLock<ValueCounts>,
     bins: (Vec<f64>, Vec<f64>),
+}
+
+/// Whether there are more than [`DISTINCT_MAX`] distinct values; a look at the first few tells it
+/// of any field that is continuous.
+fn is_many(values: &[f64]) -> bool {
+    let mut seen: Vec<f64> = Vec::with_capacity(DISTINCT_MAX + 1);
+    for value in values {
+        if !seen.contains(value) {
+            seen.push(*value);
+            if seen.len() > DISTINCT_MAX {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 impl<'a> Numeric<'a> {
@@ -145,23 +163,35 @@ impl<'a> Numeric<'a> {
     ///
     /// # Errors
     /// An empty sample or values that are not finite.
-    pub fn new(reference: &'a [f64], current: &[f64]) -> Result<Self, Insufficient> {
-        let sorted = Sorted::new(reference, current)?;
-        let counts = sorted.value_counts();
-        let distinct = counts.reference.iter().filter(|count| **count > 0).count();
+    pub fn new(reference: &'a [f64], current: &'a [f64]) -> Result<Self, Insufficient> {
+        require_rows("reference", reference.len() as u64, 1)?;
+        require_rows("current", current.len() as u64, 1)?;
+        require_finite("reference", reference)?;
+        require_finite("current", current)?;
+        let bins = Default::default();
+        let (sorted, counts) = (OnceLock::new(), OnceLock::new());
+        let mut field = Self { reference, current, sorted, counts, bins };
         let sizes = (reference.len() as u64, current.len() as u64);
-        let bins = if distinct > DISTINCT_MAX {
-            let both: Vec<f64> = reference.iter().chain(current).copied().collect();
+        field.bins = if is_many(reference) {
+            let both = [reference, current].concat();
             let edges = Binning::Sturges.edges(&both)?;
-            let (reference, current) = sorted.samples();
             (
-                shares(&histogram_sorted(reference, &edges), sizes.0)?,
-                shares(&histogram_sorted(current, &edges), sizes.1)?,
+                shares(&histogram_even(reference, &edges), sizes.0)?,
+                shares(&histogram_even(current, &edges), sizes.1)?,
             )
         } else {
+            let counts = field.counts();
             (shares(&counts.reference, sizes.0)?, shares(&counts.current, sizes.1)?)
         };
-        Ok(Self { reference, sorted, counts, bins })
+        Ok(field)
+    }
+
+    fn sorted(&self) -> &Sorted {
+        self.sorted.get_or_init(|| Sorted::of_finite(self.reference, self.current))
+    }
+
+    fn counts(&self) -> &ValueCounts {
+        self.counts.get_or_init(|| self.sorted().value_counts())
     }
 
     /// Computes one method.
@@ -175,20 +205,21 @@ impl<'a> Numeric<'a> {
             Method::JensenShannon => distance::jensen_shannon(p, q, Base::E)?,
             Method::KullbackLeibler => distance::kl(p, q, EmptyBins::Evidently)?,
             Method::Hellinger => {
-                let edges = Binning::Sturges.edges(&self.counts.keys)?;
-                let (reference, current) = self.sorted.samples();
+                let edges = Binning::Sturges.edges(&self.counts().keys)?;
+                let (reference, current) = self.sorted().samples();
                 let p = shares(&histogram_sorted(reference, &edges), reference.len() as u64)?;
                 let q = shares(&histogram_sorted(current, &edges), current.len() as u64)?;
                 bhattacharyya(&p, &q)
             }
             Method::Wasserstein => {
                 let spread = Moments::of(self.reference).variance_population()?.sqrt();
-                self.sorted.wasserstein() / spread.max(0.001)
+                self.sorted().wasserstein() / spread.max(0.001)
             }
-            Method::Ks => self.sorted.ks().p_value(),
-            Method::Energy => self.sorted.energy(),
+            Method::Ks => self.sorted().ks().p_value(),
+            Method::Energy => self.sorted().energy(),
             Method::ChiSquare | Method::Z | Method::G => {
-                return counted(method, &self.counts.reference, &self.counts.current);
+                let counts = self.counts();
+                return counted(method, &counts.reference, &counts.current);
             }
         };
         Ok(scored(method, score))
@@ -200,7 +231,7 @@ impl<'a> Numeric<'a> {
     /// As [`Numeric::score`].
     pub fn preset(&self) -> Result<Score, Insufficient> {
         let is_small = self.reference.len() <= ROWS_MAX;
-        let method = match (self.counts.keys.len(), is_small) {
+        let method = match (self.counts().keys.len(), is_small) {
             (0..=2, true) => Method::Z,
             (3..=5, true) => Method::ChiSquare,
             (_, true) => Method::Ks,

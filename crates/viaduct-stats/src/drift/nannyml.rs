@@ -5,12 +5,12 @@
 
 use crate::{
     drift::{
-        binning::{Binning, Categories, even_edges, histogram, shares},
+        binning::{Binning, Categories, even_edges, histogram_even, shares},
         contingency::{Correction, Statistic, Test, independence},
         distance::{self, Base},
         samples::Sorted,
     },
-    insufficient::Insufficient,
+    insufficient::{Insufficient, require_finite, require_rows},
 };
 
 /// Reference rows from which KS and Wasserstein are estimated on bins.
@@ -49,21 +49,26 @@ pub struct Categorical {
 /// # Errors
 /// An empty sample or values that are not finite.
 pub fn numeric(reference: &[f64], current: &[f64]) -> Result<Numeric, Insufficient> {
-    let sorted = Sorted::new(reference, current)?;
+    require_rows("current", current.len() as u64, 1)?;
+    require_finite("current", current)?;
     let edges = Binning::Doane.edges(reference)?;
-    let p = shares(&histogram(reference, &edges), reference.len() as u64)?;
-    let q = shares(&histogram(current, &edges), current.len() as u64)?;
+    let p = shares(&histogram_even(reference, &edges), reference.len() as u64)?;
+    let q = shares(&histogram_even(current, &edges), current.len() as u64)?;
     let (p, q) = with_leftover(p, q);
-    let is_exact = reference.len() < ROWS_EXACT;
+    // Why only then: large samples are never sorted.
+    let exact = match reference.len() < ROWS_EXACT {
+        true => Some(Sorted::new(reference, current)?),
+        false => None,
+    };
     Ok(Numeric {
-        kolmogorov_smirnov: match is_exact {
-            true => sorted.ks().statistic,
-            false => estimated_ks(reference, current)?,
+        kolmogorov_smirnov: match &exact {
+            Some(sorted) => sorted.ks().statistic,
+            None => estimated_ks(reference, current)?,
         },
         jensen_shannon: distance::jensen_shannon(&p, &q, Base::Two)?,
-        wasserstein: match is_exact {
-            true => sorted.wasserstein(),
-            false => estimated_wasserstein(reference, current)?,
+        wasserstein: match &exact {
+            Some(sorted) => sorted.wasserstein(),
+            None => estimated_wasserstein(reference, current)?,
         },
         hellinger: distance::hellinger(&p, &q)?,
     })
@@ -130,8 +135,8 @@ fn estimated_ks(reference: &[f64], current: &[f64]) -> Result<f64, Insufficient>
     let (low, high) = widened(extent(reference));
     let edges = even_edges(low, high, BINS)?;
     let below = current.iter().filter(|x| **x < low).count() as f64 / current.len() as f64;
-    let f = running(&histogram(reference, &edges), reference.len(), 0.0);
-    let g = running(&histogram(current, &edges), current.len(), below);
+    let f = running(&histogram_even(reference, &edges), reference.len(), 0.0);
+    let g = running(&histogram_even(current, &edges), current.len(), below);
     Ok(f.iter().zip(&g).map(|(f, g)| (f - g).abs()).fold(0.0, f64::max))
 }
 
@@ -160,8 +165,8 @@ fn estimated_wasserstein(reference: &[f64], current: &[f64]) -> Result<f64, Insu
     };
     let (below, amount_below) = tail(&mut smaller, low, |y| y);
     let (above, _) = tail(&mut bigger, high, |y| 1.0 - y);
-    let f = running(&histogram(reference, &edges), reference.len(), 0.0);
-    let g = running(&histogram(current, &edges), current.len(), amount_below);
+    let f = running(&histogram_even(reference, &edges), reference.len(), 0.0);
+    let g = running(&histogram_even(current, &edges), current.len(), amount_below);
     let within: f64 = f.iter().zip(&g).map(|(f, g)| (f - g).abs() * width).sum();
     Ok(within + below + above)
 }

@@ -51,12 +51,17 @@ impl Sorted {
         require_rows("current", current.len() as u64, 1)?;
         require_finite("reference", reference)?;
         require_finite("current", current)?;
+        Ok(Self::of_finite(reference, current))
+    }
+
+    /// Sorts two samples that were checked before.
+    pub(super) fn of_finite(reference: &[f64], current: &[f64]) -> Self {
         let sorted = |values: &[f64]| {
             let mut values = values.to_vec();
             values.sort_unstable_by(f64::total_cmp);
             values
         };
-        Ok(Self { reference: sorted(reference), current: sorted(current) })
+        Self { reference: sorted(reference), current: sorted(current) }
     }
 
     /// The samples, sorted: reference and current.
