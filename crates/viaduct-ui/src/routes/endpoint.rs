@@ -231,8 +231,8 @@ fn value_of(field: &Column) -> Value {
     }
     let number = field.min.or(field.max).unwrap_or(1.0);
     match field.logical_type {
-        LogicalType::Number => json!(number),
-        LogicalType::Integer => json!(number.ceil() as i64),
+        LogicalType::Number if number.fract() != 0.0 => json!(number),
+        LogicalType::Number | LogicalType::Integer => json!(number.ceil() as i64),
         LogicalType::Boolean => json!(true),
         LogicalType::String => json!("text"),
         LogicalType::Date => json!("2026-01-31"),

@@ -70,7 +70,12 @@ fn criterion(
     units: &Units,
 ) -> Criterion {
     let stands = status(result.status);
-    let checks = result.checks.iter().enumerate().map(|(place, found)| {
+    // A check for another tier or purpose says nothing here, where the criterion itself applies.
+    let applies = |found: &CheckResult| {
+        status(found.status) != Status::NotApplicable || stands == Status::NotApplicable
+    };
+    let checks = result.checks.iter().enumerate().filter(|(_, found)| applies(found));
+    let checks = checks.map(|(place, found)| {
         let asked = row.and_then(|row| row.checks.get(place)).filter(|c| c.fact == found.fact);
         check(evaluation, (result, found), asked, units)
     });

@@ -63,7 +63,7 @@ pub(super) fn length(span: Span) -> String {
     } else {
         (days * 1_440.0, "minute")
     };
-    let count = (count * 10.0).round() / 10.0;
+    let count = if count >= 10.0 { count.round() } else { (count * 10.0).round() / 10.0 };
     format!("{count} {noun}{}", if count == 1.0 { "" } else { "s" })
 }
 

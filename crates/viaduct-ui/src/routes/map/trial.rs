@@ -159,11 +159,12 @@ fn verdict(row: &EstimateRow, body: &Value) -> Option<String> {
     let verdict = row.verdict.as_deref()?;
     let reasons = body.pointer("/detail/analysis/decision/reasons").and_then(Value::as_array);
     let reasons: Vec<&str> = reasons.into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut text = format!("The decision rule says `{verdict}`");
+    let mut text = format!("The decision rule says {verdict}");
     if !reasons.is_empty() {
         text.push_str(": ");
         text.push_str(&reasons.join("; "));
     }
     text.push('.');
-    Some(text)
+    // The page shows it as it is, without code in it.
+    Some(text.replace('`', ""))
 }
