@@ -1,3 +1,11 @@
 //! Tests of the whole house, in one binary: one module a subject.
 
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
+
+mod apply;
+mod authorisation;
+mod gate;
+mod project;
+mod race;
 mod tidy;
+mod walk;

@@ -43,7 +43,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("kube", &["viaduct-cluster"]),
     ("argon2", &["viaduct-auth"]),
     ("ureq", &["viaduct-cli"]),
-    ("axum", &["viaduct-api", "viaduct-ui", "viaduct", "viaduct-tests"]),
+    ("axum", &["viaduct-api", "viaduct-ui", "viaduct", "viaduct-tests", "viaduct-testkit"]),
     ("askama", &["viaduct-ui"]),
     ("clap", &["viaduct-cli", "viaduct", "xtask"]),
     ("statrs", &["viaduct-stats"]),
