@@ -23,7 +23,7 @@ def evidence(servers, database, postgres):
             postgres.sql(name, sql)
         else:
             with sqlite3.connect(server.data_dir / "viaduct.db") as connection:
-                connection.execute(sql)
+                connection.executescript(sql)
 
     return place, change
 
@@ -40,6 +40,11 @@ def test_an_untouched_history_is_whole(evidence):
         ("UPDATE audit SET action = 'nothing.happened' WHERE chain_seq = 1", "entry 1"),
         ("DELETE FROM audit WHERE chain_seq = 1", "entry 1"),
         ("DELETE FROM fact WHERE chain_seq = (SELECT max(chain_seq) FROM fact)", "cut off"),
+        (
+            "UPDATE fact SET chain_seq = chain_seq + 1000 WHERE chain_seq IN (1, 2);"
+            "UPDATE fact SET chain_seq = 1003 - chain_seq WHERE chain_seq IN (1001, 1002)",
+            "entry 1",
+        ),
         ("UPDATE fact SET producer = 'mallory' WHERE chain_seq = 2", "entry 2"),
     ],
 )
