@@ -45,8 +45,11 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
             line: Some(error.line() as u64),
             column: Some(error.column() as u64),
         };
-        Refusal::new(Kind::InvalidInput, format!("the body is not what this address takes: {error}"))
-            .with_errors(vec![place])
+        Refusal::new(
+            Kind::InvalidInput,
+            format!("the body is not what this address takes: {error}"),
+        )
+        .with_errors(vec![place])
     })
 }
 
@@ -58,8 +61,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         axum::extract::Query::try_from_uri(&parts.uri).map(|q| Self(q.0)).map_err(|rejection| {
-            Refusal::new(Kind::InvalidInput, format!("the query is not valid: {}", rejection.body_text()))
-                .into()
+            Refusal::new(
+                Kind::InvalidInput,
+                format!("the query is not valid: {}", rejection.body_text()),
+            )
+            .into()
         })
     }
 }
@@ -130,7 +136,6 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 /// # Errors
 /// `not-found` that says what an id of this kind looks like.
 pub fn id<T: std::str::FromStr<Err = viaduct_base::InvalidId>>(text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|error: viaduct_base::InvalidId| {
-        Refusal::new(Kind::NotFound, error.to_string())
-    })
+    text.parse()
+        .map_err(|error: viaduct_base::InvalidId| Refusal::new(Kind::NotFound, error.to_string()))
 }

@@ -68,7 +68,8 @@ fn operation(row: &Row) -> Value {
     if row.doc.body.is_some() || !row.doc.takes.is_empty() {
         let takes = if row.doc.takes.is_empty() { "application/json" } else { row.doc.takes };
         let schema = row.doc.body.map_or_else(|| json!({}), |schema| schema());
-        out["requestBody"] = json!({ "required": true, "content": { takes: { "schema": schema } } });
+        out["requestBody"] =
+            json!({ "required": true, "content": { takes: { "schema": schema } } });
     }
     out["security"] = match row.operation.access() {
         Access::Public => json!([]),
@@ -85,7 +86,12 @@ fn operation_id(row: &Row) -> String {
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty() && *word != "api")
         .collect();
-    format!("{}_{}_{}", row.operation.name(), row.method.as_str().to_ascii_lowercase(), words.join("_"))
+    format!(
+        "{}_{}_{}",
+        row.operation.name(),
+        row.method.as_str().to_ascii_lowercase(),
+        words.join("_")
+    )
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = String> + '_ {

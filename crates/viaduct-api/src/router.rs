@@ -13,7 +13,7 @@ use viaduct_base::{Kind, Refusal};
 use viaduct_domain::permission::Operation;
 
 use crate::guard::AllowedHosts;
-use crate::routes::{Row, Routes, doc};
+use crate::routes::{Routes, Row, doc};
 use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem};
 
 /// Largest body of a native or OIP request; artifacts stream without a limit of their own.
@@ -21,16 +21,12 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Every route of the API with its operation.
 pub fn routes() -> Routes {
-    native::routes()
-        .merge(predict::routes())
-        .merge(oip::routes())
-        .merge(mlflow::routes())
-        .get(
-            "/api/openapi.json",
-            Operation::ReadOpenApi,
-            || async {},
-            doc("platform", "This document"),
-        )
+    native::routes().merge(predict::routes()).merge(oip::routes()).merge(mlflow::routes()).get(
+        "/api/openapi.json",
+        Operation::ReadOpenApi,
+        || async {},
+        doc("platform", "This document"),
+    )
 }
 
 /// The rows of the API alone, for documents and tests.
@@ -59,11 +55,8 @@ pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<
 fn routes_with_document(page_rows: Vec<Row>) -> (Router<App>, Vec<Row>) {
     let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
     let document = Arc::new(openapi::document(&rows));
-    let routes = native::routes()
-        .merge(predict::routes())
-        .merge(oip::routes())
-        .merge(mlflow::routes())
-        .get(
+    let routes =
+        native::routes().merge(predict::routes()).merge(oip::routes()).merge(mlflow::routes()).get(
             "/api/openapi.json",
             Operation::ReadOpenApi,
             move || {

@@ -122,8 +122,8 @@ async fn evaluation(
     Who(caller): Who,
     Path(id): Path<String>,
 ) -> Result<Json<StoredEvaluation>, Problem> {
-    let id: EvaluationId = id.parse().map_err(|e: viaduct_base::InvalidId| {
-        Refusal::new(Kind::NotFound, e.to_string())
-    })?;
+    let id: EvaluationId = id
+        .parse()
+        .map_err(|e: viaduct_base::InvalidId| Refusal::new(Kind::NotFound, e.to_string()))?;
     Ok(Json(app.get_evaluation(&caller, id).await?))
 }

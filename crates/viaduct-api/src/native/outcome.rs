@@ -164,7 +164,8 @@ async fn of_decision(
     };
     for one in &mut sent {
         if one.decision_id.as_ref().is_some_and(|other| *other != decision) {
-            let detail = format!("the report names another decision than the address (`{decision}`)");
+            let detail =
+                format!("the report names another decision than the address (`{decision}`)");
             return Err(Refusal::new(Kind::InvalidInput, detail).into());
         }
         one.decision_id = Some(decision.clone());

@@ -21,12 +21,14 @@ pub(super) fn routes() -> Routes {
             "/api/v1/users",
             Operation::AddUser,
             add,
-            doc("people", "Add a user; the first one is an admin and shuts the open door").body(|| {
-                json!({ "type": "object", "required": ["name", "password"], "properties": {
+            doc("people", "Add a user; the first one is an admin and shuts the open door").body(
+                || {
+                    json!({ "type": "object", "required": ["name", "password"], "properties": {
                     "name": { "type": "string" },
                     "role": { "enum": Role::ALL.map(Role::as_str) },
                     "password": { "type": "string", "minLength": 8 } } })
-            }),
+                },
+            ),
         )
         .post(
             "/api/v1/users/{user}/disable",

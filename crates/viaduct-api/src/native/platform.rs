@@ -86,7 +86,9 @@ async fn metrics(State(app): State<App>) -> Response {
         ("viaduct_store_waiting", "gauge", "Writes that wait now.", stats.waiting),
     ] {
         let suffix = if kind == "counter" { "_total" } else { "" };
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name}{suffix} {value}\n"));
+        text.push_str(&format!(
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name}{suffix} {value}\n"
+        ));
     }
     if let Ok(counts) = app.store().read("count_jobs", viaduct_store::job::counts).await {
         text.push_str("# HELP viaduct_jobs Jobs by state.\n# TYPE viaduct_jobs gauge\n");

@@ -78,12 +78,13 @@ async fn sign(
     Body(body): Body<Signing>,
 ) -> Result<Json<ReviewView>, Problem> {
     let invalid = |detail: String| Refusal::new(Kind::InvalidInput, detail);
-    let seen = match body.evaluation_hash {
-        Some(text) => Some(Digest::from_hex(&text).ok_or_else(|| {
-            invalid(format!("`evaluation_hash` `{text}` is not 64 hex digits"))
-        })?),
-        None => None,
-    };
+    let seen =
+        match body.evaluation_hash {
+            Some(text) => Some(Digest::from_hex(&text).ok_or_else(|| {
+                invalid(format!("`evaluation_hash` `{text}` is not 64 hex digits"))
+            })?),
+            None => None,
+        };
     let role = body.role.parse().map_err(invalid)?;
     let sign = SignReview { role, statement: body.statement, seen };
     Ok(Json(app.sign_review(&caller, id::<ReviewId>(&review)?, sign).await?))

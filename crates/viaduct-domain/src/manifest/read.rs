@@ -242,7 +242,15 @@ pub(super) fn currency<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Op
 }
 
 fn endpoint<'a>(reader: &mut Reader<'a>, spec: &Section<'a>) -> Option<EndpointSpec> {
-    let keys = ["name", "model", "entity", "keys", "business_as_usual", "shadow_margin", "shadow_duration"];
+    let keys = [
+        "name",
+        "model",
+        "entity",
+        "keys",
+        "business_as_usual",
+        "shadow_margin",
+        "shadow_duration",
+    ];
     let at = reader.child(spec, "endpoint", &keys)?;
     let name = reader.needed(&at, "name", "the endpoint's name", |r| r.parsed(&at, "name"));
     let model =
