@@ -7,6 +7,7 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 use viaduct_app::App;
 use viaduct_base::{Kind, Refusal};
@@ -19,19 +20,22 @@ use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem}
 /// Largest body of a native or OIP request; artifacts stream without a limit of their own.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
-/// Every route of the API with its operation.
-pub fn routes() -> Routes {
+/// Every route of the API with its operation; `document` is what describes them.
+fn routes(document: Arc<Value>) -> Routes {
     native::routes().merge(predict::routes()).merge(oip::routes()).merge(mlflow::routes()).get(
         "/api/openapi.json",
         Operation::ReadOpenApi,
-        || async {},
+        move || {
+            let document = Arc::clone(&document);
+            async move { Json((*document).clone()) }
+        },
         doc("platform", "This document"),
     )
 }
 
 /// The rows of the API alone, for documents and tests.
 pub fn rows() -> Vec<Row> {
-    routes().finish().1
+    routes(Arc::default()).finish().1
 }
 
 /// The API beside the pages, which bring their own guarded routes and the rows of them.
@@ -39,8 +43,8 @@ pub fn rows() -> Vec<Row> {
 /// Order, outermost first: panics are caught, Host and Origin are checked, the caller is
 /// authenticated, the operation's row of the authorisation table is checked, the handler runs.
 pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
-    let (api, mut rows) = routes_with_document(page_rows.clone());
-    rows.extend(page_rows);
+    let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
+    let api = routes(Arc::new(openapi::document(&rows))).finish().0;
     api.merge(pages)
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
@@ -50,22 +54,6 @@ pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<
         .layer(middleware::from_fn(request_id))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
-}
-
-fn routes_with_document(page_rows: Vec<Row>) -> (Router<App>, Vec<Row>) {
-    let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
-    let document = Arc::new(openapi::document(&rows));
-    let routes =
-        native::routes().merge(predict::routes()).merge(oip::routes()).merge(mlflow::routes()).get(
-            "/api/openapi.json",
-            Operation::ReadOpenApi,
-            move || {
-                let document = Arc::clone(&document);
-                async move { Json((*document).clone()) }
-            },
-            doc("platform", "This document"),
-        );
-    routes.finish()
 }
 
 /// Gives every answer an id that its log lines carry too.

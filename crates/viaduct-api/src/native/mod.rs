@@ -15,7 +15,7 @@ mod waiver;
 use crate::routes::Routes;
 
 /// All native routes.
-pub fn routes() -> Routes {
+pub(crate) fn routes() -> Routes {
     [
         project::routes(),
         kpi::routes(),
