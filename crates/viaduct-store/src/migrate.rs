@@ -29,6 +29,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_spine";
     2 "0002_mlflow";
     3 "0003_binding";
+    4 "0004_tracking";
+    5 "0005_serving";
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (\

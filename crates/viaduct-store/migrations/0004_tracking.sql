@@ -1,0 +1,1 @@
+-- MLflow in full: what searching, datasets, webhooks, history and garbage collection need.

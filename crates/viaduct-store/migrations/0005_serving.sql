@@ -1,0 +1,1 @@
+-- Serving in full: rollouts, kill switches, drills, consumers' limits.
