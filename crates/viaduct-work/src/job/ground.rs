@@ -204,11 +204,13 @@ async fn reports(
         .await
 }
 
+/// Why the later of two moments: a report that says it was seen long ago, and came after a look,
+/// must not change what that look could know.
 fn report(row: OutcomeRow) -> Outcome {
     Outcome {
         label: row.label_json.and_then(|text| serde_json::from_str(&text).ok()),
         value: row.value,
-        observed_at: row.observed_at,
+        observed_at: row.observed_at.max(row.received_at),
         status: match row.status.as_str() {
             "partial" => OutcomeStatus::Partial,
             "corrected" => OutcomeStatus::Corrected,
