@@ -2,6 +2,7 @@
 //! refusal out. No IO, no async, no clock of its own.
 
 pub mod assign;
+pub mod columns;
 pub mod contract;
 pub mod evaluate;
 pub mod fact;
@@ -11,6 +12,7 @@ pub mod output;
 pub mod permission;
 pub mod policy;
 pub mod review;
+pub mod rollout;
 pub mod rule;
 pub mod stage;
 pub mod tier;

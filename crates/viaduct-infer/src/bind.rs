@@ -1,7 +1,9 @@
 //! Which cells of a row fill which input of the model.
 
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use viaduct_base::nearest;
-use viaduct_domain::output::TypedRow;
 
 use crate::error::{LoadError, PredictError};
 use crate::signature::{DataType, ModelSignature};
@@ -17,6 +19,13 @@ pub(crate) struct Input {
     pub(crate) is_flat: bool,
     /// Whether the graph takes one row a call.
     pub(crate) is_single: bool,
+}
+
+impl Input {
+    /// How many columns fill it; one where the graph leaves it open.
+    pub(crate) fn columns(&self) -> usize {
+        self.width.unwrap_or(1)
+    }
 }
 
 pub(crate) fn inputs(
@@ -50,16 +59,53 @@ pub(crate) fn inputs(
 }
 
 /// For each input the places of its columns in a row.
+pub(crate) type Places = Vec<Vec<usize>>;
+
+/// The last fields seen and what they bind to: an endpoint's rows all come with the same.
+#[derive(Debug, Default)]
+pub(crate) struct Bound(RwLock<Option<Arc<(Vec<Arc<str>>, Places)>>>);
+
+impl Bound {
+    /// As [`bind`], remembered.
+    pub(crate) fn bind(
+        &self,
+        inputs: &[Input],
+        fields: &[&Arc<str>],
+        features: Option<&[String]>,
+    ) -> Result<Arc<(Vec<Arc<str>>, Places)>, PredictError> {
+        let last = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_same = |known: &[Arc<str>]| {
+            known.len() == fields.len()
+                && known.iter().zip(fields).all(|(a, b)| Arc::ptr_eq(a, b) || a == *b)
+        };
+        if let Some(last) = last.filter(|last| is_same(&last.0)) {
+            return Ok(last);
+        }
+        let places = bind(inputs, fields, features)?;
+        let names = fields.iter().map(|name| Arc::clone(name)).collect();
+        let fresh = Arc::new((names, places));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+}
+
+/// Parts of `rows` that the graph takes in one call.
+pub(crate) fn parts(inputs: &[Input], rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = if inputs.iter().any(|input| input.is_single) { 1 } else { rows.max(1) };
+    (0..rows).step_by(size).map(move |start| start..(start + size).min(rows))
+}
+
+/// For each input the places of its columns among the fields.
 pub(crate) fn bind(
     inputs: &[Input],
-    row: &TypedRow,
+    row: &[&Arc<str>],
     features: Option<&[String]>,
-) -> Result<Vec<Vec<usize>>, PredictError> {
+) -> Result<Places, PredictError> {
     let mut places: Vec<Option<Vec<usize>>> =
         inputs.iter().map(|input| by_name(input, row)).collect();
     let bound: Vec<usize> = places.iter().flatten().flatten().copied().collect();
     let mut left: Vec<usize> = match features {
-        None => (0..row.cells.len()).collect(),
+        None => (0..row.len()).collect(),
         Some(names) => {
             names.iter().map(|name| place(name, row)).collect::<Result<_, PredictError>>()?
         }
@@ -82,13 +128,13 @@ pub(crate) fn bind(
     Ok(places.into_iter().flatten().collect())
 }
 
-fn by_name(input: &Input, row: &TypedRow) -> Option<Vec<usize>> {
+fn by_name(input: &Input, row: &[&Arc<str>]) -> Option<Vec<usize>> {
     if input.width != Some(1) {
         return None;
     }
-    let exact = row.cells.iter().position(|(name, _)| **name == *input.name);
+    let exact = row.iter().position(|name| ***name == *input.name);
     // Why: converters write names as identifiers (`emp.var.rate` becomes `emp_var_rate`).
-    let plain = || row.cells.iter().position(|(name, _)| identifier(name) == input.name);
+    let plain = || row.iter().position(|name| identifier(name) == input.name);
     exact.or_else(plain).map(|place| vec![place])
 }
 
@@ -96,18 +142,18 @@ fn identifier(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
 }
 
-fn place(name: &str, row: &TypedRow) -> Result<usize, PredictError> {
-    row.cells.iter().position(|(field, _)| **field == *name).ok_or_else(|| missing(name, row))
+fn place(name: &str, row: &[&Arc<str>]) -> Result<usize, PredictError> {
+    row.iter().position(|field| ***field == *name).ok_or_else(|| missing(name, row))
 }
 
-fn missing(feature: &str, row: &TypedRow) -> PredictError {
-    let near = nearest(feature, row.cells.iter().map(|(name, _)| &**name));
+fn missing(feature: &str, row: &[&Arc<str>]) -> PredictError {
+    let near = nearest(feature, row.iter().map(|name| &***name));
     let hint = near.map(|name| format!(" (near: `{name}`)")).unwrap_or_default();
     PredictError::FeatureMissing { feature: feature.to_owned(), hint }
 }
 
-fn count(input: &Input, wanted: usize, left: &[usize], row: &TypedRow) -> PredictError {
-    let names: Vec<_> = left.iter().map(|place| &*row.cells[*place].0).collect();
+fn count(input: &Input, wanted: usize, left: &[usize], row: &[&Arc<str>]) -> PredictError {
+    let names: Vec<_> = left.iter().map(|place| &**row[*place]).collect();
     PredictError::FeatureCount {
         input: input.name.clone(),
         wanted,

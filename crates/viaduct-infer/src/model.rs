@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use ort::environment::Environment;
-use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
 use ort::value::ValueType;
 use serde_json::Value;
+use viaduct_domain::columns::{Cells, Column, Columns, Outputs};
 use viaduct_domain::output::{ModelOutput, TypedRow};
 
-use crate::bind::{self, Input};
+use crate::bind::{self, Bound, Input};
 use crate::error::{LoadError, PredictError};
 use crate::pool::Pool;
 use crate::read::{self, Role};
@@ -32,6 +33,7 @@ pub struct Model {
     inputs: Vec<Input>,
     roles: Vec<Role>,
     features: Option<Vec<String>>,
+    bound: Bound,
     pool: Pool,
 }
 
@@ -67,7 +69,8 @@ impl Model {
             named.or_else(|| classes::labels(bytes, width))
         });
         let features = options.features;
-        Ok(Self { signature, inputs, roles, features, pool: Pool::new(sessions) })
+        let (bound, pool) = (Bound::default(), Pool::new(sessions));
+        Ok(Self { signature, inputs, roles, features, bound, pool })
     }
 
     /// What the graph takes and gives.
@@ -106,7 +109,8 @@ impl Model {
     /// # Errors
     /// A feature that the row has no field for, or a matrix of another width.
     pub fn check_fields(&self, row: &TypedRow) -> Result<(), PredictError> {
-        bind::bind(&self.inputs, row, self.features.as_deref()).map(|_| ())
+        let fields: Vec<_> = row.cells.iter().map(|(name, _)| name).collect();
+        bind::bind(&self.inputs, &fields, self.features.as_deref()).map(|_| ())
     }
 
     /// Answers each row. All rows come from one contract: the same fields in the same order.
@@ -115,24 +119,109 @@ impl Model {
     /// A cell that an input cannot hold, fields that do not fill the inputs, or a failed run.
     pub fn predict(&self, rows: &[TypedRow]) -> Result<Vec<ModelOutput>, PredictError> {
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let places = bind::bind(&self.inputs, first, self.features.as_deref())?;
+        let fields: Vec<_> = first.cells.iter().map(|(name, _)| name).collect();
+        let bound = self.bound.bind(&self.inputs, &fields, self.features.as_deref())?;
         let mut answers = Vec::with_capacity(rows.len());
-        let is_single = self.inputs.iter().any(|input| input.is_single);
-        let size = if is_single { 1 } else { rows.len() };
-        for part in rows.chunks(size) {
-            let mut values = Vec::with_capacity(self.inputs.len());
-            for (input, places) in self.inputs.iter().zip(&places) {
-                let tensor = encode::tensor(input, places, part)?;
-                values.push((Cow::Borrowed(input.name.as_str()), tensor));
-            }
-            self.pool.with(|session| {
-                let outputs = session
-                    .run(values)
-                    .map_err(|e| PredictError::Failed { reason: e.to_string() })?;
-                read::outputs(&outputs, &self.roles, part.len(), &mut answers)
-            })?;
+        for part in bind::parts(&self.inputs, rows.len()) {
+            let part = &rows[part];
+            let outputs = self
+                .run(part.len(), &bound.1, |input, places| encode::tensor(input, places, part))?;
+            answers.extend((0..part.len()).map(|row| outputs.row(row)));
         }
         Ok(answers)
+    }
+
+    /// Answers rows that come as columns; no row becomes a map on the way.
+    ///
+    /// # Errors
+    /// As [`Model::predict`]; columns of different lengths.
+    pub fn predict_columns(&self, columns: &Columns) -> Result<Outputs, PredictError> {
+        if !columns.is_even() {
+            let reason = format!("the columns do not all have {} rows", columns.rows);
+            return Err(PredictError::Failed { reason });
+        }
+        let fields: Vec<_> = columns.columns.iter().map(|(name, _)| name).collect();
+        let bound = self.bound.bind(&self.inputs, &fields, self.features.as_deref())?;
+        let mut answers = Outputs::default();
+        for part in bind::parts(&self.inputs, columns.rows) {
+            let found = self.run(part.len(), &bound.1, |input, places| {
+                encode::tensor_of_columns(input, places, columns, part.clone())
+            })?;
+            match answers.rows {
+                0 => answers = found,
+                _ => read::extend(&mut answers, found)?,
+            }
+        }
+        Ok(answers)
+    }
+
+    fn run<'v>(
+        &self,
+        rows: usize,
+        places: &[Vec<usize>],
+        tensor: impl Fn(&Input, &[usize]) -> Result<SessionInputValue<'v>, PredictError>,
+    ) -> Result<Outputs, PredictError> {
+        let mut values = Vec::with_capacity(self.inputs.len());
+        for (input, places) in self.inputs.iter().zip(places) {
+            values.push((Cow::Borrowed(input.name.as_str()), tensor(input, places)?));
+        }
+        self.pool.with(|session| {
+            let outputs =
+                session.run(values).map_err(|e| PredictError::Failed { reason: e.to_string() })?;
+            read::outputs(&outputs, &self.roles, rows)
+        })
+    }
+
+    /// Runs one row of zeros and empty texts through every session, so that the first caller does
+    /// not pay for what a session does once.
+    ///
+    /// # Errors
+    /// The graph refuses such a row; a real one may do.
+    pub fn warm_up(&self) -> Result<(), PredictError> {
+        let row = self.empty_row();
+        let places: Vec<Vec<usize>> = {
+            let mut next = 0;
+            let widths = self.inputs.iter().map(Input::columns);
+            widths
+                .map(|width| {
+                    (next..{
+                        next += width;
+                        next
+                    })
+                        .collect()
+                })
+                .collect()
+        };
+        let mut values = Vec::with_capacity(self.inputs.len());
+        for (input, places) in self.inputs.iter().zip(&places) {
+            values.push(encode::tensor_of_columns(input, places, &row, 0..1)?);
+        }
+        self.pool.each(|session| {
+            session
+                .run(values.as_slice())
+                .map(drop)
+                .map_err(|e| PredictError::Failed { reason: e.to_string() })
+        })
+    }
+
+    fn empty_row(&self) -> Columns {
+        let mut columns = Vec::new();
+        for input in &self.inputs {
+            let cells = match input.datatype {
+                DataType::Float32 | DataType::Float64 => Cells::F64(vec![0.0]),
+                DataType::Int64 | DataType::Int32 => Cells::I64(vec![0]),
+                DataType::Bool => Cells::Bool(vec![false]),
+                DataType::Text => Cells::Text(vec![String::new()]),
+            };
+            let column = (input.name.as_str().into(), Column::from(cells));
+            columns.extend(std::iter::repeat_n(column, input.columns()));
+        }
+        Columns { rows: 1, columns }
+    }
+
+    /// How many calls it answers at a time.
+    pub fn sessions(&self) -> usize {
+        self.pool.len()
     }
 }
 

@@ -22,6 +22,17 @@ impl Pool {
         Self { sessions, free, returned: Condvar::new() }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Uses every session once; stops at the first error.
+    pub(crate) fn each<E>(&self, work: impl Fn(&mut Session) -> Result<(), E>) -> Result<(), E> {
+        self.sessions
+            .iter()
+            .try_for_each(|one| work(&mut one.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     /// Waits for a session, uses it and gives it back, also when `work` panics.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Session) -> T) -> T {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);

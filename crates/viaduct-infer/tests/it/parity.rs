@@ -1,5 +1,6 @@
 use serde_json::Value;
-use viaduct_infer::LoadOptions;
+use viaduct_domain::columns::{Cells, Column, Columns};
+use viaduct_infer::{LoadOptions, PredictError};
 
 use crate::python::{MODELS, RUNTIME, model_path, typed};
 
@@ -36,6 +37,12 @@ fn check(name: &str, fields: &[&str], features: Option<&[&str]>) {
             _ => assert_eq!(output.probability, None, "{name}"),
         }
     }
+    // Columns give the same, in one run of the same shape.
+    let columns = Columns::from_rows(&rows).unwrap();
+    let found = model.predict_columns(&columns).unwrap();
+    assert_eq!(found.rows, rows.len());
+    let found: Vec<_> = (0..rows.len()).map(|row| found.row(row)).collect();
+    assert_eq!(serde_json::to_value(&found).unwrap(), serde_json::to_value(&outputs).unwrap());
     // One row at a time gives the same.
     let alone = model.predict(&rows[3..4]).unwrap();
     assert_eq!(alone[0].label, outputs[3].label, "{name}");
@@ -102,4 +109,28 @@ fn many_threads_ask_one_model() {
             });
         }
     });
+}
+
+#[test]
+fn columns_of_the_models_own_type_are_lent_and_others_converted() {
+    let load = |name| RUNTIME.load(&model_path(name), LoadOptions::default()).unwrap();
+    let model = load("columns.onnx");
+    let rows = typed(&MODELS.1["columns"]["rows"], &["age", "contacted", "emp.var.rate", "job"]);
+    let expected = model.predict(&rows).unwrap();
+    let mut columns = Columns::from_rows(&rows).unwrap();
+    let narrow: Vec<f32> =
+        (0..rows.len()).map(|row| columns.columns[2].1.number(row).unwrap() as f32).collect();
+    columns.columns[2].1 = Cells::F32(narrow).into();
+    let found = model.predict_columns(&columns).unwrap();
+    let found: Vec<_> = (0..rows.len()).map(|row| found.row(row)).collect();
+    assert_eq!(found, expected);
+    let mut nulls = vec![false; rows.len()];
+    nulls[4] = true;
+    columns.columns[3].1.nulls = Some(nulls);
+    let error = model.predict_columns(&columns).unwrap_err();
+    assert!(matches!(&error, PredictError::Cell { row: 4, .. }), "{error}");
+    assert!(error.to_string().contains("`job` of row 4 is null"), "{error}");
+    columns.columns[0].1 = Column::from(Cells::I64(vec![1]));
+    assert!(model.predict_columns(&columns).unwrap_err().to_string().contains("columns"));
+    assert!(model.predict_columns(&Columns::default()).is_err(), "no field fills the inputs");
 }
