@@ -57,9 +57,15 @@ fn endpoint() -> EndpointSnapshot {
             name: "app".into(),
             key_hash: Digest::of(b"vdk_good"),
             department: None,
+            rate_per_second: None,
+            burst: None,
+            quota_per_day: None,
         }],
-        open: false,
-        frozen: false,
+        ..EndpointSnapshot::bare(
+            EndpointId::from_u128(7),
+            "leads".parse().unwrap(),
+            WorkspaceId::from_u128(1),
+        )
     }
 }
 

@@ -139,6 +139,10 @@ ids! {
     OutcomeId = "out", "an outcome";
     /// A trial.
     TrialId = "tri", "a trial";
+    /// A rollout: the controlled change of an endpoint's version.
+    RolloutId = "rol", "a rollout";
+    /// A gateway's report of what it did by itself.
+    ReportId = "rpt", "a report";
     /// An estimate.
     EstimateId = "est", "an estimate";
     /// A fact.

@@ -13,7 +13,8 @@ use viaduct_decisions::{DecisionLog, Durability};
 use viaduct_domain::contract::Contract;
 use viaduct_domain::manifest::BusinessAsUsual;
 use viaduct_gateway::{
-    CallKey, EndpointSnapshot, Gateway, GatewayConfig, Mode, PredictCall, ServedModel, Snapshot,
+    CallKey, EndpointSnapshot, Engine, Gateway, GatewayConfig, Mode, PredictCall, ServedModel,
+    Snapshot,
 };
 use viaduct_infer::{LoadOptions, Runtime, RuntimeConfig};
 
@@ -48,15 +49,18 @@ fn endpoint(onnx: PathBuf) -> Result<EndpointSnapshot, Box<dyn Error>> {
             holdout_bp: 0,
             score_holdout: false,
         },
-        model: Some(ServedModel { name, version, onnx, features, classes }),
+        model: Some(ServedModel { name, version, onnx, features, classes, engine: Engine::Onnx }),
         contract: Some(contract()?),
         rule: Some(serde_json::from_value(rule)?),
         entity_field: Some("customer_id".into()),
         key_fields: vec!["lead_id".into()],
         business_as_usual: Some(BusinessAsUsual { action: "call".into(), output: None }),
-        consumers: Vec::new(),
         open: true,
-        frozen: false,
+        ..EndpointSnapshot::bare(
+            EndpointId::from_u128(7),
+            "leads".parse()?,
+            WorkspaceId::from_u128(1),
+        )
     })
 }
 

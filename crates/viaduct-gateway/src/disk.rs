@@ -7,11 +7,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use viaduct_base::{Digest, Fault};
 
-use crate::snapshot::Snapshot;
+use crate::report::Local;
+use crate::snapshot::{EndpointSnapshot, Snapshot};
 
 const SNAPSHOT: &str = "snapshot.json";
+const LOCAL: &str = "local.json";
 const MODELS: &str = "models";
 
 pub(crate) fn prepare(dir: &Path) -> Result<(), Fault> {
@@ -20,15 +24,9 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), Fault> {
 
 /// The snapshot of the last run; `None` on a first start.
 pub(crate) fn read(dir: &Path) -> Result<Option<Snapshot>, Fault> {
-    let path = dir.join(SNAPSHOT);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(fault(&path, e)),
-    };
-    let mut snapshot: Snapshot = serde_json::from_slice(&bytes).map_err(|e| fault(&path, e))?;
+    let Some(mut snapshot) = read_json::<Snapshot>(&dir.join(SNAPSHOT))? else { return Ok(None) };
     // Why: a restored backup may lie in another directory than the one it was taken from.
-    for model in snapshot.endpoints.iter_mut().filter_map(|endpoint| endpoint.model.as_mut()) {
+    for model in snapshot.endpoints.iter_mut().flat_map(EndpointSnapshot::models_mut) {
         let here = dir.join(MODELS).join(model.onnx.file_name().unwrap_or_default());
         if here.is_file() {
             model.onnx = here;
@@ -39,9 +37,31 @@ pub(crate) fn read(dir: &Path) -> Result<Option<Snapshot>, Fault> {
 
 /// Replaces the snapshot as a whole; a crash leaves the old one or the new one.
 pub(crate) fn write(dir: &Path, snapshot: &Snapshot) -> Result<(), Fault> {
-    let path = dir.join(SNAPSHOT);
-    let json = serde_json::to_vec_pretty(snapshot).map_err(|e| fault(&path, e))?;
-    replace(&path, &json).map_err(|e| fault(&path, e))
+    write_json(&dir.join(SNAPSHOT), snapshot)
+}
+
+/// What the gateway did by itself in the last run.
+pub(crate) fn read_local(dir: &Path) -> Result<Local, Fault> {
+    Ok(read_json(&dir.join(LOCAL))?.unwrap_or_default())
+}
+
+/// Replaces what the gateway did by itself, as [`write`] does the snapshot.
+pub(crate) fn write_local(dir: &Path, local: &Local) -> Result<(), Fault> {
+    write_json(&dir.join(LOCAL), local)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fault(path, e)),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| fault(path, e))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
+    let json = serde_json::to_vec(value).map_err(|e| fault(path, e))?;
+    replace(path, &json).map_err(|e| fault(path, e))
 }
 
 /// Copies a model file to a name made of its hash; the same bytes are stored once.
@@ -59,7 +79,7 @@ pub(crate) fn keep_model(dir: &Path, source: &Path) -> io::Result<PathBuf> {
 /// Deletes model files that the snapshot does not name. What cannot be deleted is left.
 pub(crate) fn drop_unnamed_models(dir: &Path, snapshot: &Snapshot) {
     let named: HashSet<_> =
-        snapshot.endpoints.iter().filter_map(|e| e.model.as_ref()).map(|m| &m.onnx).collect();
+        snapshot.endpoints.iter().flat_map(EndpointSnapshot::models).map(|m| &m.onnx).collect();
     let Ok(entries) = fs::read_dir(dir.join(MODELS)) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if !named.contains(&path) {

@@ -228,7 +228,8 @@ fn columns(endpoint: &Endpoint, tensor: &InputTensor, rows: usize) -> Result<Vec
     if width == 1 || is_field {
         return Ok(vec![tensor.name.clone()]);
     }
-    let features = endpoint::features(&endpoint.spec).unwrap_or_default();
+    let features =
+        endpoint::features(&endpoint.spec, endpoint.spec.model.as_ref()).unwrap_or_default();
     if features.len() == width {
         return Ok(features);
     }

@@ -8,20 +8,33 @@
 
 mod admit;
 mod call;
+mod counts;
 mod disk;
 mod endpoint;
 mod gateway;
+mod histogram;
 mod infer;
 mod metadata;
 mod metrics;
 mod place;
 mod predict;
+mod publish;
+mod replay;
+mod report;
 mod snapshot;
+mod statistics;
+mod switch;
 mod usual;
 
 pub use call::{Answer, CallKey, PredictCall};
+pub use counts::{Latency, VariantCounts};
 pub use endpoint::Problem;
 pub use gateway::{Gateway, GatewayConfig, Readiness};
 pub use infer::{InferAnswer, InferCall, InputTensor, OutputTensor, Parameter, TensorData};
 pub use metadata::{EndpointMetadata, TensorMetadata};
-pub use snapshot::{ConsumerSnapshot, EndpointSnapshot, Mode, ServedModel, Snapshot};
+pub use report::{Report, ReportEvent};
+pub use snapshot::{
+    Challenger, ConsumerSnapshot, EndpointSnapshot, Engine, Fallback, Guard, GuardWhat,
+    InputRetention, Killed, Limits, Mode, ServedModel, Snapshot,
+};
+pub use statistics::{EndpointStatistics, Total};

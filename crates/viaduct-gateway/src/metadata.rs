@@ -3,7 +3,7 @@
 use viaduct_base::Refusal;
 use viaduct_domain::contract::LogicalType;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::gateway::Gateway;
 
 /// One column in the protocol's words.
@@ -26,6 +26,8 @@ pub struct EndpointMetadata {
     pub versions: Vec<String>,
     /// What it takes: the contract's fields.
     pub inputs: Vec<TensorMetadata>,
+    /// The order of the cells in a row without names: the model's, else the contract's.
+    pub features: Vec<String>,
     /// What it gives.
     pub outputs: Vec<TensorMetadata>,
     /// Whether it can answer.
@@ -39,18 +41,20 @@ impl Gateway {
     /// There is no such endpoint, or no snapshot yet.
     pub fn metadata(&self, endpoint: &str) -> Result<EndpointMetadata, Refusal> {
         let table = self.table()?;
-        let endpoint = table.find(endpoint)?;
-        let spec = &endpoint.spec;
+        let found = table.find(endpoint)?;
+        let spec = &found.spec;
         let fields = spec.contract.as_ref().map(|contract| contract.fields()).unwrap_or_default();
         let inputs = fields.iter().map(|f| column(&f.name, datatype(f.logical_type))).collect();
-        let outputs = outputs(endpoint);
+        let outputs = outputs(found);
         let versions = spec.model.iter().map(|model| model.version.to_string()).collect();
         // A shadow answers business as usual without its model.
-        let answers = endpoint.model.is_ok() || spec.frozen || spec.mode == crate::Mode::Shadow;
+        let answers =
+            found.loaded.champion.is_ok() || spec.frozen || spec.mode == crate::Mode::Shadow;
         Ok(EndpointMetadata {
             name: spec.name.to_string(),
             versions,
             inputs,
+            features: endpoint::features(spec, spec.model.as_ref()).unwrap_or_default(),
             outputs,
             ready: answers,
         })
@@ -63,7 +67,7 @@ fn column(name: &str, datatype: &'static str) -> TensorMetadata {
 
 /// What the model and the rule give; nothing of the model while it is not loaded.
 fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
-    let known = endpoint.model.as_ref().map(|model| model.answers()).unwrap_or_default();
+    let known = endpoint.loaded.champion.as_ref().map(|model| model.answers()).unwrap_or_default();
     let mut outputs: Vec<_> = known
         .iter()
         .filter_map(|name| match name.as_str() {
@@ -80,7 +84,7 @@ fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
 }
 
 fn label_type(endpoint: &Endpoint) -> &'static str {
-    let outputs = endpoint.model.as_ref().map(|model| &*model.signature().outputs);
+    let outputs = endpoint.loaded.champion.as_ref().map(|model| &*model.signature().outputs);
     let labels = outputs.unwrap_or_default().iter().filter(|o| o.name.contains("label"));
     let is_whole = labels.map(|o| o.datatype.as_str()).any(|t| matches!(t, "INT64" | "INT32"));
     if is_whole { "INT64" } else { "BYTES" }

@@ -4,51 +4,27 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use viaduct_base::Kind;
 use viaduct_domain::assign::Variant;
 
-/// Upper bounds in microseconds: the corridor takes tens of microseconds, a sick disk seconds.
-const BOUNDS_US: [u64; 14] = [
-    25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000,
-];
+use crate::histogram::{Histogram, SHOWN_US};
+
 /// Why a bound: field names come from callers' contracts, and a metric with endless labels hurts.
 const FIELDS_MAX: usize = 200;
 
-/// A latency histogram.
-#[derive(Debug, Default)]
-pub(crate) struct Histogram {
-    buckets: [AtomicU64; BOUNDS_US.len()],
-    count: AtomicU64,
-    sum_ns: AtomicU64,
-}
-
-impl Histogram {
-    pub(crate) fn observe(&self, took: Duration) {
-        let us = took.as_nanos().div_ceil(1_000) as u64;
-        if let Some(place) = BOUNDS_US.iter().position(|bound| us <= *bound) {
-            self.buckets[place].fetch_add(1, Ordering::Relaxed);
-        }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.sum_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+fn write(histogram: &Histogram, out: &mut String, name: &str, labels: &str) {
+    let comma = if labels.is_empty() { "" } else { "," };
+    let counts = histogram.counts();
+    for bound in SHOWN_US {
+        let le = bound as f64 / 1e6;
+        let labels = format!("{labels}{comma}le=\"{le}\"");
+        put(out, &format!("{name}_bucket"), &labels, counts.at_most(bound));
     }
-
-    fn write(&self, out: &mut String, name: &str, labels: &str) {
-        let comma = if labels.is_empty() { "" } else { "," };
-        let mut total = 0;
-        // The count is read first, so that a bucket is never more than it.
-        let count = self.count.load(Ordering::Relaxed);
-        for (bound, bucket) in BOUNDS_US.iter().zip(&self.buckets) {
-            total = (total + bucket.load(Ordering::Relaxed)).min(count);
-            let le = *bound as f64 / 1e6;
-            put(out, &format!("{name}_bucket"), &format!("{labels}{comma}le=\"{le}\""), total);
-        }
-        put(out, &format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), count);
-        put(out, &format!("{name}_count"), labels, count);
-        let sum = self.sum_ns.load(Ordering::Relaxed) as f64 / 1e9;
-        put(out, &format!("{name}_sum"), labels, sum);
-    }
+    let total = counts.total();
+    put(out, &format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), total);
+    put(out, &format!("{name}_count"), labels, total);
+    put(out, &format!("{name}_sum"), labels, histogram.sum_seconds());
 }
 
 const VARIANTS: [Variant; 4] =
@@ -72,6 +48,14 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn answered(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered_requests(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn decided_rows(&self) -> u64 {
+        self.decisions.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn refused(&self, kind: Option<Kind>) {
@@ -134,7 +118,7 @@ pub(crate) fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
 
 pub(crate) fn histogram(out: &mut String, name: &str, help: &str, histogram: &Histogram) {
     head(out, name, "histogram", help);
-    histogram.write(out, name, "");
+    write(histogram, out, name, "");
 }
 
 /// All families of all endpoints; a family's samples stand together, as the format demands.
@@ -205,7 +189,7 @@ pub(crate) fn endpoints(out: &mut String, all: &[(&str, &Counters)]) {
     ] {
         head(out, name, "histogram", help);
         for (endpoint, counters) in all {
-            pick(counters).write(out, name, &format!("endpoint=\"{endpoint}\""));
+            write(pick(counters), out, name, &format!("endpoint=\"{endpoint}\""));
         }
     }
 }

@@ -13,6 +13,7 @@ use viaduct_domain::rule::{Mode as RuleMode, Verdict};
 use viaduct_infer::PredictError;
 
 use crate::call::{Answer, PredictCall};
+use crate::counts;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::place::{self, Place};
@@ -47,9 +48,7 @@ impl Gateway {
         let start = Instant::now();
         let table = self.table()?;
         let endpoint = table.find(&call.endpoint)?;
-        let result =
-            Corridor { gateway: self, endpoint, salt: &table.snapshot.workspace_salt, start }
-                .walk(call);
+        let result = Corridor { gateway: self, endpoint, salt: &table.salt, start }.walk(call);
         endpoint.counters.duration.observe(start.elapsed());
         match &result {
             Ok(_) => endpoint.counters.answered(),
@@ -119,6 +118,9 @@ impl Corridor<'_> {
     ) -> Error {
         let fields = bad.iter().flatten().map(|error| field_of(&error.pointer));
         self.endpoint.counters.violated(bad.len() as u64, fields);
+        if let Some(tally) = self.endpoint.tally(Variant::Champion) {
+            counts::add(&tally.violations, bad.len() as u64);
+        }
         let records: Vec<_> = bad
             .iter()
             .take(REFUSED_MAX)
@@ -219,7 +221,7 @@ impl Corridor<'_> {
             return Ok(outputs);
         }
         let is_awaited = scored.iter().any(|n| ready[*n].place.variant == Variant::Champion);
-        let model = match &self.endpoint.model {
+        let model = match &self.endpoint.loaded.champion {
             Ok(model) => model,
             Err(refusal) if is_awaited => return Err(refusal.clone().into()),
             Err(_) => return Ok(outputs),
@@ -231,7 +233,13 @@ impl Corridor<'_> {
             let rows: Vec<_> = scored.iter().map(|n| typed[*n].clone()).collect();
             model.predict(&rows)
         };
-        self.endpoint.counters.model_duration.observe(start.elapsed());
+        let took = start.elapsed();
+        self.endpoint.counters.model_duration.observe(took);
+        let mut asked: Vec<Variant> = scored.iter().map(|n| ready[*n].place.variant).collect();
+        asked.dedup();
+        for tally in asked.into_iter().filter_map(|variant| self.endpoint.tally(variant)) {
+            tally.latency.observe(took);
+        }
         match result {
             Ok(found) => {
                 for (number, output) in scored.into_iter().zip(found) {
@@ -269,6 +277,11 @@ impl Corridor<'_> {
             if row.entity.is_none() {
                 counters.unsticky();
             }
+        }
+        for tally in self.endpoint.tallies() {
+            let rows = ready.iter().filter(|row| row.place.variant == tally.variant).count();
+            counts::add(&tally.rows, rows as u64);
+            counts::add(&tally.requests, u64::from(rows > 0));
         }
     }
 
@@ -405,7 +418,7 @@ fn hash_entity(salt: &str, entity: &str) -> String {
 }
 
 /// A row without a contract: JSON types as they come, fields in name order.
-fn as_it_comes(row: &Map<String, Value>) -> TypedRow {
+pub(crate) fn as_it_comes(row: &Map<String, Value>) -> TypedRow {
     let cell = |value: &Value| match value {
         Value::Null => Cell::Null,
         Value::Bool(flag) => Cell::Bool(*flag),

@@ -4,7 +4,7 @@ use viaduct_base::{Digest, Error, Fault, Timestamp};
 use viaduct_domain::manifest::{EndpointSpec, ModelRef, Pick};
 use viaduct_domain::stage::{Stage, State};
 use viaduct_domain::trial::RegisteredTrial;
-use viaduct_gateway::{ConsumerSnapshot, EndpointSnapshot, Mode, ServedModel, Snapshot};
+use viaduct_gateway::{ConsumerSnapshot, EndpointSnapshot, Engine, Mode, ServedModel, Snapshot};
 use viaduct_store::binding;
 use viaduct_store::endpoint::{self, EndpointRow};
 use viaduct_store::{Scope, Tx, consumer, trial, workspace};
@@ -65,7 +65,15 @@ impl App {
             let Some(key_hash) = Digest::from_hex(&known.key_hash) else { continue };
             if known.revoked_at.is_none() {
                 let name = known.name;
-                consumers.push(ConsumerSnapshot { id: known.id, name, key_hash, department: None });
+                consumers.push(ConsumerSnapshot {
+                    id: known.id,
+                    name,
+                    key_hash,
+                    department: None,
+                    rate_per_second: None,
+                    burst: None,
+                    quota_per_day: None,
+                });
             }
         }
         let standing = project.as_ref().map(|p| p.standing);
@@ -90,6 +98,7 @@ impl App {
             consumers,
             open: self.settings().is_loopback && !self.has_users(),
             frozen: ended,
+            ..EndpointSnapshot::bare(row.id, spec.name, scope.workspace)
         })
     }
 
@@ -144,6 +153,7 @@ impl App {
                 onnx: files.onnx,
                 features: Some(files.inputs).filter(|inputs| !inputs.is_empty()),
                 classes: None,
+                engine: Engine::Onnx,
             })),
             Err(reason) => {
                 tracing::warn!(endpoint = %row.name, "{reason}");

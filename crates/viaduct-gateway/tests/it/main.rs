@@ -7,5 +7,6 @@ mod modes;
 mod python;
 mod refusals;
 mod restart;
+mod switch;
 mod tensors;
 mod world;

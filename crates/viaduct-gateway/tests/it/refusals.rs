@@ -52,6 +52,9 @@ fn a_closed_endpoint_knows_its_consumers_by_their_keys() {
         name: "app".into(),
         key_hash: Digest::of(b"vdk_secret"),
         department: Some("branch".into()),
+        rate_per_second: None,
+        burst: None,
+        quota_per_day: None,
     }];
     let spec = EndpointSnapshot { open: false, consumers, ..endpoint(Mode::Unowned) };
     let world = World::new(spec);

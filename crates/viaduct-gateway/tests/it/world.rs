@@ -9,8 +9,8 @@ use viaduct_decisions::{DecisionLog, DecisionRow, Durability};
 use viaduct_domain::contract::Contract;
 use viaduct_domain::manifest::BusinessAsUsual;
 use viaduct_gateway::{
-    Answer, CallKey, EndpointSnapshot, Gateway, GatewayConfig, Mode, PredictCall, ServedModel,
-    Snapshot,
+    Answer, CallKey, EndpointSnapshot, Engine, Gateway, GatewayConfig, Mode, PredictCall,
+    ServedModel, Snapshot,
 };
 
 use crate::python;
@@ -120,6 +120,7 @@ pub(crate) fn model() -> ServedModel {
         onnx: python::model("model.onnx"),
         features: None,
         classes: None,
+        engine: Engine::Onnx,
     }
 }
 
@@ -144,7 +145,11 @@ pub(crate) fn endpoint(mode: Mode) -> EndpointSnapshot {
         business_as_usual: Some(BusinessAsUsual { action: "call".into(), output: None }),
         consumers: vec![],
         open: true,
-        frozen: false,
+        ..EndpointSnapshot::bare(
+            EndpointId::from_u128(7),
+            "term-deposit".parse().unwrap(),
+            WorkspaceId::from_u128(1),
+        )
     }
 }
 

@@ -1,0 +1,133 @@
+//! What each variant of an endpoint did since it came into service.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use viaduct_base::{Refusal, RolloutId, Timestamp};
+use viaduct_domain::assign::Variant;
+
+use crate::gateway::Gateway;
+use crate::histogram::Histogram;
+
+/// Percentiles in microseconds; 0 before the first request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Half of the requests took less.
+    pub p50: u64,
+    /// 95 in 100 took less.
+    pub p95: u64,
+    /// 99 in 100 took less.
+    pub p99: u64,
+}
+
+/// What one variant did with one version since it came into service here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VariantCounts {
+    /// The variant.
+    pub variant: Variant,
+    /// The version behind it; `None` for business as usual.
+    pub model_version: Option<i64>,
+    /// The rollout that a challenger belongs to.
+    pub rollout: Option<RolloutId>,
+    /// Since when this is counted; a restart begins again.
+    pub since: Timestamp,
+    /// Requests with at least one row of it.
+    pub requests: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Rows that its model failed on.
+    pub errors: u64,
+    /// Rows whose output had a number that is not finite.
+    pub nan: u64,
+    /// Rows with a value outside the contract's ranges and lists, or refused by the contract.
+    pub violations: u64,
+    /// Compared rows where it says something else than the champion.
+    pub disagreements: u64,
+    /// Rows where challenger and champion were both asked.
+    pub compared: u64,
+    /// Rows that the fallback answered.
+    pub fallbacks: u64,
+    /// Time of a request inside the model.
+    pub latency_us: Latency,
+}
+
+/// The counters behind [`VariantCounts`].
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) variant: Variant,
+    pub(crate) model_version: Option<i64>,
+    pub(crate) rollout: Option<RolloutId>,
+    pub(crate) since: Timestamp,
+    pub(crate) requests: AtomicU64,
+    pub(crate) rows: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    pub(crate) nan: AtomicU64,
+    pub(crate) violations: AtomicU64,
+    pub(crate) disagreements: AtomicU64,
+    pub(crate) compared: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
+    pub(crate) latency: Histogram,
+}
+
+impl Tally {
+    pub(crate) fn new(
+        variant: Variant,
+        model_version: Option<i64>,
+        rollout: Option<RolloutId>,
+        since: Timestamp,
+    ) -> Self {
+        Self {
+            variant,
+            model_version,
+            rollout,
+            since,
+            requests: AtomicU64::default(),
+            rows: AtomicU64::default(),
+            errors: AtomicU64::default(),
+            nan: AtomicU64::default(),
+            violations: AtomicU64::default(),
+            disagreements: AtomicU64::default(),
+            compared: AtomicU64::default(),
+            fallbacks: AtomicU64::default(),
+            latency: Histogram::default(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> VariantCounts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        VariantCounts {
+            variant: self.variant,
+            model_version: self.model_version,
+            rollout: self.rollout,
+            since: self.since,
+            requests: get(&self.requests),
+            rows: get(&self.rows),
+            errors: get(&self.errors),
+            nan: get(&self.nan),
+            violations: get(&self.violations),
+            disagreements: get(&self.disagreements),
+            compared: get(&self.compared),
+            fallbacks: get(&self.fallbacks),
+            latency_us: self.latency.counts().percentiles(),
+        }
+    }
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+impl Gateway {
+    /// What each variant of an endpoint did since it came into service here.
+    ///
+    /// # Errors
+    /// There is no such endpoint, or no snapshot yet.
+    pub fn counts(&self, endpoint: &str) -> Result<Vec<VariantCounts>, Refusal> {
+        let table = self.table()?;
+        let found = table.find(endpoint)?;
+        Ok(found.tallies().map(|tally| tally.counts()).collect())
+    }
+}

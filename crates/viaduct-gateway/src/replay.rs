@@ -1,0 +1,46 @@
+//! The same answer again: a logged decision's inputs through a version of choice.
+
+use viaduct_base::{Kind, Refusal};
+use viaduct_decisions::DecisionRow;
+use viaduct_domain::output::ModelOutput;
+
+use crate::gateway::Gateway;
+use crate::snapshot::ServedModel;
+
+impl Gateway {
+    /// What `model` says to the inputs of a logged decision. Nothing is logged and nobody's counters
+    /// move. The inputs are typed by the endpoint's contract of today.
+    ///
+    /// # Errors
+    /// The inputs were not kept as they were sent, do not meet today's contract, or the model
+    /// cannot be loaded or fails on them.
+    pub fn replay(
+        &self,
+        decision: &DecisionRow,
+        model: ServedModel,
+    ) -> Result<ModelOutput, Refusal> {
+        let table = self.table()?;
+        let found = table.find(&decision.endpoint_name)?;
+        let typed = match &found.spec.contract {
+            Some(contract) => contract.check_row(&decision.inputs).map_err(|errors| {
+                let refusal = viaduct_domain::contract::Contract::refuse_row(errors);
+                let detail = format!(
+                    "decision `{}` cannot be replayed: its logged inputs do not meet the \
+                         contract of today: {}",
+                    decision.id, refusal.detail
+                );
+                Refusal { detail, ..refusal }
+            })?,
+            None => crate::predict::as_it_comes(&decision.inputs),
+        };
+        let name = format!("`{}` version {}", model.name, model.version);
+        let model = self.load_alone(&found.spec, &model)?;
+        let failed = |reason: String| {
+            let detail = format!("{name} cannot answer decision `{}`: {reason}", decision.id);
+            Refusal::new(Kind::ModelNotServable, detail)
+        };
+        let mut outputs =
+            model.predict(std::slice::from_ref(&typed)).map_err(|e| failed(e.to_string()))?;
+        outputs.pop().ok_or_else(|| failed("no answer came back".into()))
+    }
+}
