@@ -9,24 +9,28 @@ mod check;
 mod diff;
 mod located;
 mod read;
+mod read_endpoint;
 mod read_kpis;
 mod read_plan;
 mod reader;
+mod serving;
 mod warn;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use viaduct_base::{Currency, Digest, Kind, Name, Refusal, Span, digest_json};
+use viaduct_base::{Currency, Digest, FieldError, Kind, Name, Refusal, Span, digest_json};
 
 use crate::contract::Contract;
 use crate::kpi::KpiSpec;
 use crate::output::ModelOutput;
+use crate::rollout::{Condition, Plan};
 use crate::rule::Rule;
 use crate::tier::TierInputs;
 
 pub use diff::{Change, created, diff};
+pub use serving::{EndpointFile, Fallback, Limits, Retention};
 pub use warn::Known;
 
 /// A file of the wrong kind has a mistake on each line; nobody reads more than these.
@@ -145,6 +149,49 @@ pub struct EndpointSpec {
     /// How long shadow cases of a newly bound version count: S1 has one look, after its end.
     #[serde(default = "four_weeks")]
     pub shadow_duration: Span,
+    /// What is answered when the model cannot.
+    #[serde(default, skip_serializing_if = "Fallback::is_error")]
+    pub fallback: Fallback,
+    /// How much may be asked at once.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
+    /// What of the inputs the decision log keeps.
+    #[serde(default, skip_serializing_if = "Retention::is_full")]
+    pub retention: Retention,
+    /// Conditions of every rollout of this endpoint, beside those of the rollout's plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Condition>,
+    /// How a new version comes into service; a project's endpoint has a usual plan without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Plan>,
+    /// Whether signed-in testers may pick a variant by `x-viaduct-variant`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trusted_override: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl EndpointSpec {
+    /// An endpoint that says nothing beyond its name and its model.
+    pub fn bare(name: Name, model: ModelRef) -> Self {
+        Self {
+            name,
+            model,
+            entity: None,
+            keys: Vec::new(),
+            business_as_usual: None,
+            shadow_margin: 0.0,
+            shadow_duration: four_weeks(),
+            fallback: Fallback::Error,
+            limits: Limits::default(),
+            retention: Retention::Full,
+            guards: Vec::new(),
+            rollout: None,
+            trusted_override: false,
+        }
+    }
 }
 
 /// The shadow time of a file that does not say.
@@ -346,8 +393,31 @@ impl ProjectSpec {
 /// # Errors
 /// `invalid-manifest` with every bad place: line, column and pointer.
 pub fn parse(text: &str) -> Result<ProjectSpec, Refusal> {
+    read_with(text, "project", read::project)
+}
+
+/// Whether a file says that it is of `kind: Endpoint`; a file that cannot be read does not.
+pub fn is_endpoint(text: &str) -> bool {
+    let documents = located::documents(text).ok();
+    let kind = documents.as_ref().and_then(|all| all.first()?.value.get("kind")?.as_str());
+    kind == Some("Endpoint")
+}
+
+/// Reads a file of `kind: Endpoint`.
+///
+/// # Errors
+/// `invalid-manifest` with every bad place: line, column and pointer.
+pub fn parse_endpoint(text: &str) -> Result<EndpointFile, Refusal> {
+    read_with(text, "endpoint", read_endpoint::file)
+}
+
+fn read_with<T>(
+    text: &str,
+    what: &str,
+    read: fn(&[located::Located]) -> Result<T, Vec<FieldError>>,
+) -> Result<T, Refusal> {
     let problems = match located::documents(text) {
-        Ok(documents) => match read::project(&documents) {
+        Ok(documents) => match read(&documents) {
             Ok(spec) => return Ok(spec),
             Err(problems) => problems,
         },
@@ -356,11 +426,11 @@ pub fn parse(text: &str) -> Result<ProjectSpec, Refusal> {
     let count = problems.len();
     let problems: Vec<_> = problems.into_iter().take(ERRORS_MAX).collect();
     let detail = match problems.as_slice() {
-        [one] => format!("the project file has a mistake: {}", one.detail),
+        [one] => format!("the {what} file has a mistake: {}", one.detail),
         [first, ..] => {
-            format!("the project file has {count} mistakes, the first: {}", first.detail)
+            format!("the {what} file has {count} mistakes, the first: {}", first.detail)
         }
-        [] => "the project file has a mistake".to_owned(),
+        [] => format!("the {what} file has a mistake"),
     };
     Err(Refusal::new(Kind::InvalidManifest, detail).with_errors(problems))
 }

@@ -7,11 +7,11 @@ use super::located::Located;
 use super::read_kpis::kpis;
 use super::read_plan::{costs, rule, trial};
 use super::reader::{Reader, Section};
-use super::{BusinessAsUsual, Charter, Department, EndpointSpec, ProjectSpec, Task, check};
+use super::{Charter, Department, ProjectSpec, Task, check};
 use crate::contract::Contract;
 use crate::tier::{TierInputs, tier};
 
-const API_VERSION: &str = "viaduct/v1";
+pub(super) const API_VERSION: &str = "viaduct/v1";
 const SPEC_KEYS: &[&str] = &[
     "title",
     "charter",
@@ -79,7 +79,7 @@ fn document<'a>(
     let departments = departments(reader, &spec);
     let tier = tier_inputs(reader, &spec);
     let kpis = kpis(reader, &spec);
-    let endpoint = endpoint(reader, &spec);
+    let endpoint = super::read_endpoint::of_project(reader, &spec);
     let (contract, contract_file) = contract(reader, &spec, second, &mut below);
     let rule = rule(reader, &spec);
     let trial = trial(reader, &spec);
@@ -105,7 +105,7 @@ fn document<'a>(
     (all, below)
 }
 
-fn fixed<'a>(reader: &mut Reader<'a>, root: &Section<'a>, key: &str, wanted: &str) {
+pub(super) fn fixed<'a>(reader: &mut Reader<'a>, root: &Section<'a>, key: &str, wanted: &str) {
     let found = reader.needed_text(root, key, &format!("write `{key}: {wanted}`"));
     if let Some(found) = found.filter(|found| found != wanted) {
         reader
@@ -113,7 +113,7 @@ fn fixed<'a>(reader: &mut Reader<'a>, root: &Section<'a>, key: &str, wanted: &st
     }
 }
 
-fn metadata<'a>(reader: &mut Reader<'a>, root: &Section<'a>) -> Option<(Name, Name)> {
+pub(super) fn metadata<'a>(reader: &mut Reader<'a>, root: &Section<'a>) -> Option<(Name, Name)> {
     let metadata = reader.needed(root, "metadata", "`{name: …}`", |reader| {
         reader.child(root, "metadata", &["name", "workspace"])
     })?;
@@ -241,68 +241,7 @@ pub(super) fn currency<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Op
     }
 }
 
-fn endpoint<'a>(reader: &mut Reader<'a>, spec: &Section<'a>) -> Option<EndpointSpec> {
-    let keys = [
-        "name",
-        "model",
-        "entity",
-        "keys",
-        "business_as_usual",
-        "shadow_margin",
-        "shadow_duration",
-    ];
-    let at = reader.child(spec, "endpoint", &keys)?;
-    let name = reader.needed(&at, "name", "the endpoint's name", |r| r.parsed(&at, "name"));
-    let model =
-        reader.needed(&at, "model", "a registered model such as `term-deposit@champion`", |r| {
-            r.parsed(&at, "model")
-        });
-    let entity = reader.text(&at, "entity");
-    let keys = reader.texts(&at, "keys").into_iter().map(|(key, _)| key).collect();
-    let business_as_usual = business_as_usual(reader, &at);
-    let margin = match at.get("shadow_margin") {
-        None => Some(0.0),
-        Some(_) => reader.number(&at, "shadow_margin", "a number of at least 0", |n| n >= 0.0),
-    };
-    let duration = match at.get("shadow_duration") {
-        None => Some(super::four_weeks()),
-        Some(_) => span(reader, &at, "shadow_duration", Span::days(1)),
-    };
-    Some(EndpointSpec {
-        name: name?,
-        model: model?,
-        entity,
-        keys,
-        business_as_usual,
-        shadow_margin: margin?,
-        shadow_duration: duration?,
-    })
-}
-
-fn business_as_usual<'a>(
-    reader: &mut Reader<'a>,
-    endpoint: &Section<'a>,
-) -> Option<BusinessAsUsual> {
-    let at = reader.child(endpoint, "business_as_usual", &["action", "output"])?;
-    let action = reader.needed_text(&at, "action", "what is done without the model");
-    let output = at.get("output").and_then(|value| match serde_json::from_value(value.clone()) {
-        Ok(output) => Some(output),
-        Err(error) => {
-            reader.say(
-                &at.pointer("output"),
-                format!(
-                    "`output` must look like a model's output, such as \
-                 `{{label: yes, probability: 1}}`: \
-                 {error}"
-                ),
-            );
-            None
-        }
-    });
-    Some(BusinessAsUsual { action: action?, output })
-}
-
-fn contract<'a>(
+pub(super) fn contract<'a>(
     reader: &mut Reader<'a>,
     spec: &Section<'a>,
     second: Option<&'a Located>,

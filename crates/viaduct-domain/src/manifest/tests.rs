@@ -348,3 +348,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_endpoint_file_reads_every_key() {
+    let text = "apiVersion: viaduct/v1\nkind: Endpoint\nmetadata: {name: churn}\nspec:\n  \
+                model: churn@champion\n  entity: customer_id\n  keys: [order_id]\n  \
+                fallback: {action: call, output: {value: 1}}\n  \
+                limits: {queue: 8, deadline_ms: 200, rows_max: 100}\n  retention: hashed\n  \
+                guards: [{what: latency_p99_ms, max: 50}]\n  trusted_override: true\n  \
+                rollout: {steps: [{shadow: true, min_time: PT1S}]}\n";
+    assert!(is_endpoint(text));
+    let spec = parse_endpoint(text).unwrap().spec;
+    assert_eq!((spec.name.as_str(), spec.limits.queue), ("churn", Some(8)));
+    assert_eq!((spec.fallback.as_str(), spec.retention.as_str()), ("constant", "hashed"));
+    assert_eq!((spec.guards.len(), spec.trusted_override), (1, true));
+    assert!(spec.rollout.as_ref().unwrap().is_shadow_only());
+    let json = serde_json::to_string(&spec).unwrap();
+    assert_eq!(serde_json::from_str::<EndpointSpec>(&json).unwrap(), spec);
+
+    let bad = text.replace("fallback: {action: call", "fallback: {acton: call");
+    let bad = bad.replace("retention: hashed", "retention: hash").replace("max: 50", "mx: 50");
+    let errors = parse_endpoint(&bad).unwrap_err().errors;
+    let said: Vec<_> = errors.iter().map(|e| (e.line.unwrap(), e.detail.as_str())).collect();
+    let has = |line, part: &str| said.iter().any(|(l, d)| *l == line && d.contains(part));
+    assert!(has(8, "did you mean `action`?"), "{said:?}");
+    assert!(has(10, "did you mean `hashed`?"), "{said:?}");
+    assert!(has(11, "did you mean `max`?"), "{said:?}");
+}
