@@ -4,6 +4,7 @@
 //! Invariant: only here does a transaction begin and end, and only [`App::authorise`] makes a
 //! [`viaduct_store::Scope`].
 
+mod alert;
 mod app;
 mod audit;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod kpi;
 pub mod mlflow;
 pub mod outcome;
 pub mod project;
+pub mod rollout;
 pub mod trial;
 
-pub use app::{App, Parts, Reproduce, Settings};
+pub use app::{App, Parts, Reproduce, Settings, is_away};

@@ -141,6 +141,10 @@ ids! {
     TrialId = "tri", "a trial";
     /// A rollout: the controlled change of an endpoint's version.
     RolloutId = "rol", "a rollout";
+    /// A drill.
+    DrillId = "dri", "a drill";
+    /// An alert.
+    AlertId = "alr", "an alert";
     /// A gateway's report of what it did by itself.
     ReportId = "rpt", "a report";
     /// An estimate.

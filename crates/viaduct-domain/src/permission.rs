@@ -172,6 +172,12 @@ operations! {
     Predict "predict" ConsumerOr(Member), "Predict: one decision for each row";
     ReadServing "read_serving" AtLeast(Viewer), "Open Inference Protocol: metadata and readiness";
     ReadEndpoint "read_endpoint" AtLeast(Viewer), "Endpoints: list, show";
+    DeployEndpoint "deploy_endpoint" AtLeast(Member), "Deploy, change or delete an endpoint that no project owns";
+    ControlRollout "control_rollout" AtLeast(Member), "Start, advance, pause, resume or roll back a rollout";
+    KillEndpoint "kill_endpoint" AtLeast(Member), "Throw an endpoint's kill switch, or take it back";
+    RunDrill "run_drill" AtLeast(Member), "Run a drill on an endpoint";
+    CloseAlert "close_alert" AtLeast(Member), "Close an alert";
+    EvaluateFlag "evaluate_flag" ConsumerOr(Member), "OFREP: which variant an entity meets";
     CreateConsumer "create_consumer" AtLeast(Member), "Give a consumer of an endpoint its key";
     ReadDecision "read_decision" AtLeast(Viewer), "Decisions with their outcomes";
     RecordOutcome "record_outcome" ConsumerOr(Member), "Record outcomes of decisions";

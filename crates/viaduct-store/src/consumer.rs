@@ -24,6 +24,12 @@ columns! {
         created_by: Option<String>,
         /// When its key was revoked.
         revoked_at: Option<Timestamp>,
+        /// Rows a second that it may ask for, lastingly.
+        rate_per_second: Option<f64>,
+        /// Rows that it may ask for at once.
+        burst: Option<i64>,
+        /// Rows a day that it may ask for.
+        quota_per_day: Option<i64>,
     }
 }
 
@@ -31,7 +37,8 @@ statement!(
     INSERT,
     scoped,
     "INSERT INTO consumer (id, workspace_id, endpoint_id, name, key_hash, created_at, created_by, \
-     revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+     revoked_at, rate_per_second, burst, quota_per_day) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 );
 statement!(
     LIST,

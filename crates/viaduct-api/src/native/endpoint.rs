@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use viaduct_app::App;
-use viaduct_app::endpoint::EndpointView;
+use viaduct_app::endpoint::{ConsumerLimits, EndpointView};
 use viaduct_base::Name;
 use viaduct_domain::permission::Operation;
 
@@ -69,6 +69,9 @@ async fn traffic_csv(
 #[serde(deny_unknown_fields)]
 struct NewConsumer {
     name: Name,
+    rate_per_second: Option<f64>,
+    burst: Option<u32>,
+    quota_per_day: Option<u64>,
 }
 
 async fn create_consumer(
@@ -77,7 +80,12 @@ async fn create_consumer(
     Path(endpoint): Path<String>,
     Body(body): Body<NewConsumer>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let made = app.create_consumer(&caller, &endpoint, body.name).await?;
+    let limits = ConsumerLimits {
+        rate_per_second: body.rate_per_second,
+        burst: body.burst,
+        quota_per_day: body.quota_per_day,
+    };
+    let made = app.create_consumer(&caller, &endpoint, body.name, limits).await?;
     let mut view = json!(made);
     view["key"] = json!(made.key.expose());
     Ok((StatusCode::CREATED, Json(view)))

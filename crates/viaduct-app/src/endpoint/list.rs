@@ -1,13 +1,15 @@
 //! Lists endpoints and shows one.
 
 use serde::Serialize;
-use viaduct_base::{EndpointId, Error, Kind, ProjectId, Refusal, Timestamp};
+use viaduct_base::{EndpointId, Error, Kind, ProjectId, Refusal, RolloutId, Timestamp};
 use viaduct_decisions::DayCount;
 use viaduct_domain::permission::{Caller, Operation};
-use viaduct_gateway::{EndpointSnapshot, Mode};
+use viaduct_gateway::{EndpointSnapshot, Killed, Mode, VariantCounts};
 use viaduct_store::binding::{self, BindingRow};
 use viaduct_store::consumer::{self, ConsumerRow};
 use viaduct_store::endpoint::{self, EndpointRow};
+use viaduct_store::rollout;
+use viaduct_store::serving;
 use viaduct_store::{Scope, Tx};
 
 use crate::App;
@@ -31,6 +33,16 @@ pub struct EndpointView {
     pub shadow_until: Option<Timestamp>,
     /// Who gets what.
     pub mode: Option<Mode>,
+    /// Whether no project owns it: its decisions are evidence for no gate.
+    pub unowned: bool,
+    /// What is answered when the model cannot.
+    pub fallback: String,
+    /// The thrown kill switch.
+    pub killed: Option<Killed>,
+    /// The rollout under way.
+    pub rollout: Option<RolloutId>,
+    /// The contract in force: version and origin, `inferred`, `owned` or `project`.
+    pub contract: Option<ContractName>,
     /// Its consumers' names.
     pub consumers: Vec<String>,
     /// When it was made.
@@ -40,6 +52,30 @@ pub struct EndpointView {
     /// What is in service, for pages.
     #[serde(skip)]
     pub serving: Option<EndpointSnapshot>,
+}
+
+/// Which contract is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContractName {
+    /// Its version, from 1.
+    pub version: i64,
+    /// `inferred`, `owned` or `project`.
+    pub origin: String,
+    /// The document's hash.
+    pub hash: String,
+}
+
+/// A version that stood behind an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionView {
+    /// The registered model.
+    pub model: String,
+    /// Its version.
+    pub version: i64,
+    /// Since when.
+    pub bound_at: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// One day of traffic.
@@ -61,12 +97,28 @@ pub(crate) fn no_endpoint(name: &str) -> Refusal {
     )
 }
 
-type Rows = (EndpointRow, Option<BindingRow>, Vec<ConsumerRow>);
+/// An endpoint's row and what stands around it.
+struct Rows {
+    row: EndpointRow,
+    bound: Option<BindingRow>,
+    consumers: Vec<ConsumerRow>,
+    rollout: Option<RolloutId>,
+    contract: Option<ContractName>,
+}
 
 fn around(tx: &mut Tx, scope: &Scope, row: EndpointRow) -> Result<Rows, Error> {
-    let bound = binding::find(tx, scope, row.id)?;
-    let consumers = consumer::list(tx, scope, row.id)?;
-    Ok((row, bound, consumers))
+    let newest = super::contract::contracts(tx, scope, &row)?.into_iter().next();
+    Ok(Rows {
+        bound: binding::find(tx, scope, row.id)?,
+        consumers: consumer::list(tx, scope, row.id)?,
+        rollout: rollout::find_open(tx, scope, row.id)?.map(|open| open.id),
+        contract: newest.map(|c| ContractName {
+            version: c.version,
+            origin: c.origin,
+            hash: c.hash,
+        }),
+        row,
+    })
 }
 
 impl App {
@@ -103,7 +155,48 @@ impl App {
         Ok(self.endpoint_view(rows))
     }
 
-    fn endpoint_view(&self, (row, bound, consumers): Rows) -> EndpointView {
+    /// What each variant of an endpoint did since it came into service here.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub fn endpoint_counts(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Vec<VariantCounts>, Error> {
+        self.authorise(caller, Operation::ReadEndpoint)?;
+        Ok(self.gateway().counts(name)?)
+    }
+
+    /// The versions that stood behind an endpoint, latest first.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn endpoint_versions(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Vec<VersionView>, Error> {
+        let scope = self.authorise(caller, Operation::ReadEndpoint)?;
+        let name = name.to_owned();
+        self.store()
+            .read("endpoint_versions", move |tx| -> Result<Vec<VersionView>, Error> {
+                let row = endpoint::find_by_name(tx, &scope, &name)?;
+                let row = row.ok_or_else(|| no_endpoint(&name))?;
+                let rows = serving::versions(tx, &scope, row.id, 200)?;
+                let view = |row: serving::EndpointVersionRow| VersionView {
+                    model: row.model_name,
+                    version: row.version,
+                    bound_at: row.bound_at,
+                    reason: row.reason,
+                };
+                Ok(rows.into_iter().map(view).collect())
+            })
+            .await
+    }
+
+    fn endpoint_view(&self, rows: Rows) -> EndpointView {
+        let Rows { row, bound, consumers, rollout, contract } = rows;
         let serving = self
             .gateway()
             .snapshot()
@@ -122,6 +215,14 @@ impl App {
             bound_at: bound.as_ref().map(|b| b.bound_at),
             shadow_until: bound.as_ref().map(|b| b.shadow_until),
             mode: serving.as_ref().map(|s| s.mode.clone()),
+            unowned: row.project_id.is_none(),
+            fallback: serving
+                .as_ref()
+                .map_or("error", |s| super::kill::word(&s.fallback))
+                .to_owned(),
+            killed: serving.as_ref().and_then(|s| s.killed.clone()),
+            rollout,
+            contract,
             consumers: consumers
                 .into_iter()
                 .filter(|c| c.revoked_at.is_none())

@@ -1,17 +1,26 @@
 //! The immutable snapshot of all endpoints that the gateway serves from.
 
 use viaduct_base::{Digest, Error, Fault, Timestamp};
-use viaduct_domain::manifest::{EndpointSpec, ModelRef, Pick};
+use viaduct_domain::manifest::{self, EndpointSpec, ModelRef, Pick};
 use viaduct_domain::stage::{Stage, State};
 use viaduct_domain::trial::RegisteredTrial;
-use viaduct_gateway::{ConsumerSnapshot, EndpointSnapshot, Engine, Mode, ServedModel, Snapshot};
+use viaduct_gateway::{
+    Challenger, ConsumerSnapshot, EndpointSnapshot, Engine, Fallback, Guard, InputRetention,
+    Killed, Limits, Mode, ServedModel, Snapshot,
+};
 use viaduct_store::binding;
 use viaduct_store::endpoint::{self, EndpointRow};
-use viaduct_store::{Scope, Tx, consumer, trial, workspace};
+use viaduct_store::{Scope, Tx, consumer, rollout, serving, trial, workspace};
 
 use crate::App;
 use crate::mlflow::resolve::{read_model, resolve_version};
 use crate::project::{Project, load};
+
+/// Versions looked back at for the one before.
+const HISTORY: i64 = 50;
+/// Held while a snapshot is built and handed over: one that was read earlier must not replace one
+/// that was read later.
+static PUBLISHING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl App {
     /// Builds the snapshot from rows and hands it to the gateway.
@@ -19,6 +28,7 @@ impl App {
     /// # Errors
     /// When the database or the gateway's folder does not answer.
     pub async fn publish_snapshot(&self) -> Result<(), Error> {
+        let _turn = PUBLISHING.lock().await;
         let (app, now) = (self.clone(), self.now());
         let scope = Scope::of(self.workspace());
         let snapshot =
@@ -60,24 +70,13 @@ impl App {
             Some(project) => self.mode(tx, scope, project, now)?,
             None => Mode::Unowned,
         };
-        let mut consumers = Vec::new();
-        for known in consumer::list(tx, scope, row.id)? {
-            let Some(key_hash) = Digest::from_hex(&known.key_hash) else { continue };
-            if known.revoked_at.is_none() {
-                let name = known.name;
-                consumers.push(ConsumerSnapshot {
-                    id: known.id,
-                    name,
-                    key_hash,
-                    department: None,
-                    rate_per_second: None,
-                    burst: None,
-                    quota_per_day: None,
-                });
-            }
-        }
         let standing = project.as_ref().map(|p| p.standing);
         let ended = standing.is_some_and(|s| !s.stage.is_live() || s.state == State::Frozen);
+        let contract = match &project {
+            Some(project) => project.spec.contract.clone(),
+            None => super::contract::in_force(tx, scope, row)?,
+        };
+        let (challenger, guards) = self.challenger(tx, scope, row, &mode)?;
         Ok(EndpointSnapshot {
             id: row.id,
             name: spec.name.clone(),
@@ -90,20 +89,38 @@ impl App {
             stage: standing.map_or("unowned", |s| s.stage.as_str()).to_owned(),
             mode,
             model: self.served(tx, scope, row)?,
-            contract: project.as_ref().and_then(|p| p.spec.contract.clone()),
+            contract,
             rule: project.as_ref().and_then(|p| p.spec.rule.clone()),
             entity_field: spec.entity.clone(),
             key_fields: spec.keys.clone(),
             business_as_usual: spec.business_as_usual.clone(),
-            consumers,
+            consumers: consumers(tx, scope, row)?,
             open: self.settings().is_loopback && !self.has_users(),
             frozen: ended,
-            ..EndpointSnapshot::bare(row.id, spec.name, scope.workspace)
+            challenger,
+            fallback: fallback(&spec.fallback)?,
+            previous: match spec.fallback {
+                manifest::Fallback::Previous => self.previous(tx, scope, row)?,
+                _ => None,
+            },
+            killed: serving::find_kill(tx, scope, row.id)?.map(|kill| Killed {
+                at: kill.killed_at,
+                by: kill.killed_by,
+                reason: kill.reason,
+            }),
+            limits: limits(&spec.limits),
+            guards,
+            retention: match spec.retention {
+                manifest::Retention::Full => InputRetention::Full,
+                manifest::Retention::Hashed => InputRetention::Hashed,
+                manifest::Retention::None => InputRetention::None,
+            },
+            trusted_override: spec.trusted_override,
         })
     }
 
     /// Who gets what follows from the stage alone: nothing else can send traffic to a model.
-    fn mode(
+    pub(crate) fn mode(
         &self,
         tx: &mut Tx,
         scope: &Scope,
@@ -140,12 +157,68 @@ impl App {
         row: &EndpointRow,
     ) -> Result<Option<ServedModel>, Error> {
         let Some(bound) = binding::find(tx, scope, row.id)? else { return Ok(None) };
-        let reference = ModelRef {
-            name: bound.model_name,
-            pick: Pick::Version(u64::try_from(bound.version).unwrap_or_default()),
+        self.version_served(tx, scope, &row.name, (&bound.model_name, bound.version))
+    }
+
+    /// The version that stood behind the endpoint before the one that does.
+    fn previous(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        row: &EndpointRow,
+    ) -> Result<Option<ServedModel>, Error> {
+        let Some(bound) = binding::find(tx, scope, row.id)? else { return Ok(None) };
+        let before = serving::versions(tx, scope, row.id, HISTORY)?
+            .into_iter()
+            .find(|known| known.model_name != bound.model_name || known.version != bound.version);
+        match before {
+            Some(b) => self.version_served(tx, scope, &row.name, (&b.model_name, b.version)),
+            None => Ok(None),
+        }
+    }
+
+    /// The candidate of the rollout under way, and what the gateway watches of it.
+    fn challenger(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        row: &EndpointRow,
+        mode: &Mode,
+    ) -> Result<(Option<Challenger>, Vec<Guard>), Error> {
+        let Some(open) = rollout::find_open(tx, scope, row.id)? else {
+            return Ok((None, Vec::new()));
         };
-        let found = resolve_version(tx, scope, &reference)?;
-        let Some(version) = found else { return Ok(None) };
+        let plan = crate::rollout::plan_of(&open)?;
+        let candidate = (open.model_name.as_str(), open.to_version);
+        let Some(model) = self.version_served(tx, scope, &row.name, candidate)? else {
+            return Ok((None, Vec::new()));
+        };
+        let step = usize::try_from(open.step).ok().and_then(|n| plan.steps.get(n));
+        let takes = !matches!(mode, Mode::Trial { .. } | Mode::Shadow);
+        let challenger = Challenger {
+            rollout: open.id,
+            salt: open.salt.clone(),
+            model,
+            share_bp: step.filter(|_| takes).map_or(0, |step| step.share_bp),
+            // Why: a comparison on the same cases needs both answers, whoever is answered.
+            shadow: plan.compares() || step.is_none_or(|step| step.shadow) || !takes,
+        };
+        Ok((Some(challenger), crate::rollout::guards(&plan)))
+    }
+
+    /// A version as the gateway loads it; `None`, and a line in the log, when it cannot be served.
+    fn version_served(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        endpoint: &str,
+        (name, number): (&str, i64),
+    ) -> Result<Option<ServedModel>, Error> {
+        let reference = ModelRef {
+            name: name.to_owned(),
+            pick: Pick::Version(u64::try_from(number).unwrap_or_default()),
+        };
+        let Some(version) = resolve_version(tx, scope, &reference)? else { return Ok(None) };
         match read_model(self.blobs(), &version) {
             Ok(files) => Ok(Some(ServedModel {
                 name: version.name,
@@ -156,10 +229,59 @@ impl App {
                 engine: Engine::Onnx,
             })),
             Err(reason) => {
-                tracing::warn!(endpoint = %row.name, "{reason}");
+                tracing::warn!(%endpoint, "{reason}");
                 Ok(None)
             }
         }
+    }
+}
+
+fn consumers(
+    tx: &mut Tx,
+    scope: &Scope,
+    row: &EndpointRow,
+) -> Result<Vec<ConsumerSnapshot>, Error> {
+    let known = consumer::list(tx, scope, row.id)?.into_iter();
+    let live = known.filter(|known| known.revoked_at.is_none());
+    Ok(live
+        .filter_map(|known| {
+            let key_hash = Digest::from_hex(&known.key_hash)?;
+            let limits = super::consumer::limits_of(&known);
+            Some(ConsumerSnapshot {
+                id: known.id,
+                name: known.name,
+                key_hash,
+                department: None,
+                rate_per_second: limits.rate_per_second,
+                burst: limits.burst,
+                quota_per_day: limits.quota_per_day,
+            })
+        })
+        .collect())
+}
+
+fn fallback(spec: &manifest::Fallback) -> Result<Fallback, Error> {
+    Ok(match spec {
+        manifest::Fallback::Error => Fallback::Error,
+        manifest::Fallback::BusinessAsUsual => Fallback::BusinessAsUsual,
+        manifest::Fallback::Previous => Fallback::Previous,
+        manifest::Fallback::Constant { output, action } => Fallback::Constant {
+            output: output
+                .as_ref()
+                .map(serde_json::to_value)
+                .transpose()
+                .map_err(|e| Fault::caused("write a fallback's output", e))?,
+            action: action.clone(),
+        },
+    })
+}
+
+fn limits(spec: &manifest::Limits) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        queue: spec.queue.unwrap_or(usual.queue),
+        deadline_ms: spec.deadline_ms.unwrap_or(usual.deadline_ms),
+        rows_max: spec.rows_max.unwrap_or(usual.rows_max),
     }
 }
 

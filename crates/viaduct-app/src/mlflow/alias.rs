@@ -28,6 +28,7 @@ impl App {
         let version = limits::version(version)?;
         let (app, caller, now) = (self.clone(), caller.clone(), self.now());
         let (name, alias) = (name.to_owned(), alias.to_owned());
+        let model = name.clone();
         self.store()
             .write("set_model_alias", move |tx| {
                 model_version::find(tx, &scope, &name, version)?;
@@ -51,6 +52,7 @@ impl App {
             })
             .await?;
         self.ring();
+        self.settle_followers(&model).await;
         Ok(())
     }
 

@@ -77,6 +77,10 @@ impl App {
         } else {
             let done = self.store().write("apply_project", move |tx| write.run(tx)).await?;
             self.ring();
+            // Why before the answer: whoever applied may ask the endpoint at once.
+            if !done.1.is_empty() {
+                self.settle_endpoints().await;
+            }
             done
         };
         (applied.created, applied.changes) = (created, changes);

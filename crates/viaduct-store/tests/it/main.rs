@@ -12,6 +12,7 @@ mod opening;
 mod people;
 mod projects;
 mod queue;
+mod serving;
 mod statements;
 mod throughput;
 mod world;

@@ -263,6 +263,9 @@ fn consumers(world: World) {
         created_at: at(0),
         created_by: Some("bea".to_owned()),
         revoked_at: None,
+        rate_per_second: Some(2.5),
+        burst: None,
+        quota_per_day: Some(1_000),
     };
     let (a, b, c) = (consumer("k1"), consumer("k2"), consumer("k2"));
     let (id, kept) = (a.id, c.clone());
