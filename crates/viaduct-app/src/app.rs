@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use viaduct_auth::Params;
-use viaduct_base::{Clock, ClockKind, Error, SimulatedClock, Timestamp, WorkspaceId};
+use viaduct_base::{Clock, ClockKind, Error, Fault, Kind, SimulatedClock, Timestamp, WorkspaceId};
 use viaduct_blob::Blobs;
 use viaduct_decisions::DecisionLog;
 use viaduct_domain::permission::{Caller, Operation, check};
@@ -15,7 +16,10 @@ use viaduct_gateway::Gateway;
 use viaduct_infer::{Runtime, RuntimeConfig};
 use viaduct_store::{Scope, Store};
 
-use crate::identity::Directory;
+use crate::identity::{Directory, kept};
+
+/// How long to wait before the database is asked again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// How to train a model again.
 #[derive(Debug, Clone)]
@@ -78,28 +82,76 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the application over its parts: reads the workspace and the people.
+    /// Opens the application over its parts: reads the workspace and the people. While the
+    /// database is away, an installation that has run before opens all the same: the data plane
+    /// serves from its copy, and [`App::come_back`] brings the rest when it can.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer and never did, or does not read.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
-        let workspace = parts
+        let found = parts
             .store
             .read("find_workspace", |tx| {
                 viaduct_store::workspace::find_by_name(tx, viaduct_store::workspace::DEFAULT)
             })
             .await
-            .map_err(Error::from)?
-            .ok_or_else(|| viaduct_base::Fault::new("the database has no `default` workspace"))?;
+            .map_err(Error::from);
+        let directory = Directory::default();
+        directory.is_unread.store(true, Ordering::SeqCst);
+        let (workspace, is_away) = match found {
+            Ok(Some(row)) => (row.id, false),
+            Ok(None) => {
+                return Err(Fault::new("the database has no `default` workspace").into());
+            }
+            Err(error) if is_away(&error) => {
+                let kept = kept::read(&parts.settings.data_dir)?.ok_or(error)?;
+                directory.had_users.store(kept.has_users, Ordering::SeqCst);
+                (kept.workspace, true)
+            }
+            Err(error) => return Err(error),
+        };
         let app = Self {
             parts: Arc::new(parts),
-            directory: Arc::new(Directory::default()),
-            workspace: workspace.id,
+            directory: Arc::new(directory),
+            workspace,
             bell: Arc::new(Notify::new()),
             advancing: Arc::default(),
         };
-        app.reload_directory().await?;
+        if !is_away {
+            app.reload_directory().await?;
+        }
         Ok(app)
+    }
+
+    /// Whether the database was reached since the start.
+    pub fn has_reached_database(&self) -> bool {
+        self.people_are_known().is_ok()
+    }
+
+    /// Brings what stands in the database into service, and tries again while it is away.
+    ///
+    /// # Errors
+    /// Anything else than a database that is away.
+    pub async fn come_back(&self) -> Result<(), Error> {
+        let mut is_told = false;
+        loop {
+            let came = async {
+                if self.people_are_known().is_err() {
+                    self.reload_directory().await?;
+                }
+                self.bind_models().await
+            };
+            match came.await {
+                Err(error) if is_away(&error) => {
+                    if !is_told {
+                        tracing::error!(%error, "the database is away: predictions are served from the copy on disk");
+                        is_told = true;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                other => return other.map(drop),
+            }
+        }
     }
 
     /// The database.
@@ -187,4 +239,9 @@ impl App {
     pub async fn wait_for_ring(&self) {
         self.bell.notified().await;
     }
+}
+
+/// Whether this is the refusal of a database that does not answer.
+pub fn is_away(error: &Error) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.kind == Kind::DatabaseAway)
 }

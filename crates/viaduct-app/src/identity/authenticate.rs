@@ -23,6 +23,9 @@ impl App {
     /// # Errors
     /// `login-required` for a credential that is wrong, expired, revoked, or of a disabled user.
     pub async fn authenticate(&self, credential: Credential) -> Result<Caller, Error> {
+        if matches!(credential, Credential::Token(_) | Credential::Password { .. }) {
+            self.people_are_known()?;
+        }
         let person = match credential {
             Credential::None | Credential::ConsumerKey(_) => None,
             Credential::Token(token) => Some(self.by_token(&token)?),

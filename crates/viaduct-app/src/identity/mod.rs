@@ -4,15 +4,17 @@
 //! database: predictions go on while it is away.
 
 mod authenticate;
+pub(crate) mod kept;
 mod session;
 mod token;
 mod user;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use viaduct_base::{Digest, Error, Secret, Timestamp, UserId};
+use viaduct_base::{Digest, Error, Kind, Refusal, Secret, Timestamp, UserId};
 use viaduct_domain::permission::Role;
 
 use crate::App;
@@ -77,6 +79,10 @@ pub(crate) struct Directory {
     /// Passwords that were right a moment ago, by the digest of name, password and stored hash:
     /// argon2 costs tens of milliseconds, and MLflow's clients send Basic with every call.
     pub(crate) proven: Mutex<HashMap<Digest, std::time::Instant>>,
+    /// True while the database has not been reached since the start: nobody is known then.
+    pub(crate) is_unread: AtomicBool,
+    /// Whether there were people when the database was last reached.
+    pub(crate) had_users: AtomicBool,
 }
 
 impl App {
@@ -114,12 +120,31 @@ impl App {
                 Ok(people)
             })
             .await?;
+        let has_users = !people.by_id.is_empty();
         self.directory.people.store(std::sync::Arc::new(people));
+        let was_unread = self.directory.is_unread.swap(false, Ordering::SeqCst);
+        let had_users = self.directory.had_users.swap(has_users, Ordering::SeqCst);
+        if was_unread || had_users != has_users {
+            kept::write(&self.settings().data_dir, kept::Kept { workspace, has_users })?;
+        }
         Ok(())
     }
 
     /// Whether anybody was ever added.
     pub fn has_users(&self) -> bool {
-        !self.directory.people.load().by_id.is_empty()
+        self.directory.had_users.load(Ordering::SeqCst)
+    }
+
+    /// Whether the database was reached since the start, so that people can be told apart.
+    ///
+    /// # Errors
+    /// `database-away` when it was not.
+    pub(crate) fn people_are_known(&self) -> Result<(), Refusal> {
+        if !self.directory.is_unread.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let detail = "the database has not answered since the server started, so nobody can sign \
+                      in: predictions with a consumer's key go on";
+        Err(Refusal::new(Kind::DatabaseAway, detail))
     }
 }
