@@ -1,6 +1,6 @@
 //! The index of a sealed segment: sorted arrays in a file, searched by `pread`.
 //!
-//! Layout: ids `(u128, u32)…` sorted, keys `(u64, u32)…` sorted, offsets `u32…` by endpoint, then
+//! Layout: ids `(u128, u64)…` sorted, keys `(u64, u64)…` sorted, places `u64…` by endpoint, then
 //! a JSON directory and a sixteen-byte foot. Only the directory is kept in memory. The file can
 //! always be made again from its segment.
 
@@ -14,18 +14,19 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::LogError;
-use crate::frame::{u32_at, u64_at, u128_at};
+use crate::frame::{Place, u32_at, u64_at, u128_at};
 use crate::memory_index::{DayCount, MemoryIndex, Range};
 
-const FOOT_MAGIC: &[u8; 8] = b"VDINDEX1";
+const FOOT_MAGIC: &[u8; 8] = b"VDINDEX2";
 const FOOT: usize = 16;
-const ID_ROW: u64 = 20;
-const KEY_ROW: u64 = 12;
+const ID_ROW: u64 = 24;
+const KEY_ROW: u64 = 16;
+const PLACE: u64 = 8;
 
 /// One endpoint's rows in the segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct EndpointPart {
-    /// Index of its first offset among all offsets.
+    /// Index of its first place among all places.
     start: u64,
     /// How many decisions.
     pub(crate) count: u64,
@@ -64,21 +65,21 @@ impl DiskIndex {
     pub(crate) fn write(path: &Path, memory: &MemoryIndex, bytes: u64) -> io::Result<Directory> {
         let temporary = path.with_extension("idx.tmp");
         let mut out = Checked { file: BufWriter::new(File::create(&temporary)?), crc: 0 };
-        for (id, offset) in &memory.ids {
+        for (id, place) in &memory.ids {
             out.put(&id.to_le_bytes())?;
-            out.put(&offset.to_le_bytes())?;
+            out.put(&place.as_u64().to_le_bytes())?;
         }
-        for (hash, offset) in &memory.keys {
+        for (hash, place) in &memory.keys {
             out.put(&hash.to_le_bytes())?;
-            out.put(&offset.to_le_bytes())?;
+            out.put(&place.as_u64().to_le_bytes())?;
         }
         let mut endpoints = BTreeMap::new();
         let mut start = 0;
         for (endpoint, rows) in &memory.endpoints {
-            for offset in &rows.offsets {
-                out.put(&offset.to_le_bytes())?;
+            for place in &rows.places {
+                out.put(&place.as_u64().to_le_bytes())?;
             }
-            let count = rows.offsets.len() as u64;
+            let count = rows.places.len() as u64;
             let part = EndpointPart { start, count, days: rows.days.clone(), range: rows.range };
             endpoints.insert(hex(*endpoint), part);
             start += count;
@@ -128,7 +129,7 @@ impl DiskIndex {
         self.directory.endpoints.get(&hex(endpoint))
     }
 
-    pub(crate) fn find_id(&self, id: u128) -> Result<Option<u32>, LogError> {
+    pub(crate) fn find_id(&self, id: u128) -> Result<Option<Place>, LogError> {
         if id < self.first_id || id > self.last_id {
             return Ok(None);
         }
@@ -138,36 +139,36 @@ impl DiskIndex {
             return Ok(None);
         }
         let row = self.read(&file, at * ID_ROW, ID_ROW as usize)?;
-        Ok((u128_at(&row, 0) == id).then(|| u32_at(&row, 16)))
+        Ok((u128_at(&row, 0) == id).then(|| Place::from_u64(u64_at(&row, 16))))
     }
 
-    /// Offsets of the rows with this key hash, newest first.
-    pub(crate) fn by_key(&self, hash: u64) -> Result<Vec<u32>, LogError> {
+    /// Places of the rows with this key hash, newest first.
+    pub(crate) fn by_key(&self, hash: u64) -> Result<Vec<Place>, LogError> {
         let file = self.checked_file()?;
         let base = self.directory.ids * ID_ROW;
         let count = self.directory.keys;
         let mut at = self.search(&file, base, count, KEY_ROW, |row| u64_at(row, 0) < hash)?;
-        let mut offsets = Vec::new();
+        let mut places = Vec::new();
         while at < count {
             let row = self.read(&file, base + at * KEY_ROW, KEY_ROW as usize)?;
             if u64_at(&row, 0) != hash {
                 break;
             }
-            offsets.push(u32_at(&row, 8));
+            places.push(Place::from_u64(u64_at(&row, 8)));
             at += 1;
         }
-        offsets.reverse();
-        Ok(offsets)
+        places.reverse();
+        Ok(places)
     }
 
-    /// Offsets of the endpoint's last decisions, newest first.
-    pub(crate) fn recent(&self, endpoint: u128, limit: usize) -> Result<Vec<u32>, LogError> {
+    /// Places of the endpoint's last decisions, newest first.
+    pub(crate) fn recent(&self, endpoint: u128, limit: usize) -> Result<Vec<Place>, LogError> {
         let Some(part) = self.endpoint(endpoint) else { return Ok(Vec::new()) };
         let take = part.count.min(limit as u64);
         let base = self.directory.ids * ID_ROW + self.directory.keys * KEY_ROW;
-        let first = base + (part.start + part.count - take) * 4;
-        let bytes = self.read(&self.checked_file()?, first, take as usize * 4)?;
-        Ok(bytes.chunks_exact(4).rev().map(|word| u32_at(word, 0)).collect())
+        let first = base + (part.start + part.count - take) * PLACE;
+        let bytes = self.read(&self.checked_file()?, first, (take * PLACE) as usize)?;
+        Ok(bytes.chunks_exact(8).rev().map(|word| Place::from_u64(u64_at(word, 0))).collect())
     }
 
     /// The first of `count` sorted rows for which `before` is false.
@@ -221,8 +222,8 @@ impl DiskIndex {
     }
 
     fn arrays_crc(&self, file: &File) -> io::Result<u32> {
-        let offsets: u64 = self.directory.endpoints.values().map(|part| part.count).sum();
-        let end = self.directory.ids * ID_ROW + self.directory.keys * KEY_ROW + offsets * 4;
+        let places: u64 = self.directory.endpoints.values().map(|part| part.count).sum();
+        let end = self.directory.ids * ID_ROW + self.directory.keys * KEY_ROW + places * PLACE;
         let mut buffer = vec![0; 256 * 1024];
         let (mut at, mut crc) = (0, 0);
         while at < end {

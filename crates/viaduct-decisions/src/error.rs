@@ -66,6 +66,15 @@ pub enum LogError {
         /// The limit.
         limit: usize,
     },
+    /// A batch that does not fit together.
+    #[error(
+        "a batch of {rows} rows is not whole: a row names a way, an output or inputs that the \
+             batch has not"
+    )]
+    Uneven {
+        /// Its rows.
+        rows: usize,
+    },
     /// A row that JSON cannot express.
     #[error("a decision row cannot be written as JSON: {0}")]
     Encode(#[from] serde_json::Error),

@@ -2,36 +2,83 @@
 //!
 //! The CRC covers version, kind, length and body. The body starts with what the indexes need, so
 //! that an index is rebuilt without reading JSON:
-//! `id u128, at i64, endpoint u128, keys u8, key hashes u64…`, then the row as JSON.
+//! `id u128, at i64, endpoint u128, keys u8, key hashes u64…`, then the row as JSON. A batch has
+//! the first row's id and no keys there; its rows follow as [`crate::batch_frame`] says.
 
-use viaduct_base::{DecisionId, EndpointId, Timestamp};
+use viaduct_base::{EndpointId, Timestamp};
 
 use crate::LogError;
-use crate::row::{DecisionRow, Record, RefusedRow};
+use crate::batch::DecisionBatch;
+use crate::batch_frame;
+use crate::bytes::Cursor;
+use crate::row::{BesideRow, DecisionRow, Record, RefusedRow};
 
 pub(crate) const HEADER: usize = 12;
 /// Far above any real row; keeps a damaged length from asking for gigabytes.
 pub(crate) const ROW_MAX: usize = 16 * 1024 * 1024;
+/// Above the largest request with its widest rows.
+pub(crate) const BATCH_MAX: usize = 256 * 1024 * 1024;
 const MAGIC: [u8; 2] = [0xd5, 0xec];
 const VERSION: u8 = 1;
 const FIXED: usize = 16 + 8 + 16 + 1;
 /// Why: the count travels in one byte; an endpoint has one to three keys.
 const KEYS_MAX: usize = 255;
+/// The key under which the rows beside a decision are found; no business key has a dot in front.
+pub(crate) const BESIDE: &str = ".decision";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowKind {
     Decision = 1,
     Refused = 2,
+    Beside = 3,
+    Batch = 4,
 }
 
-/// What the indexes need of a row.
+/// Where a row is: the offset of its record, and its number in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(u64);
+
+impl Place {
+    pub(crate) fn new(offset: u64, row: u32) -> Self {
+        Self(offset << 24 | u64::from(row))
+    }
+
+    pub(crate) fn from_u64(word: u64) -> Self {
+        Self(word)
+    }
+
+    pub(crate) fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn offset(self) -> u64 {
+        self.0 >> 24
+    }
+
+    pub(crate) fn row(self) -> usize {
+        (self.0 & 0xff_ffff) as usize
+    }
+}
+
+/// What the indexes need of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) kind: RowKind,
-    pub(crate) id: u128,
     pub(crate) at: Timestamp,
     pub(crate) endpoint: u128,
-    pub(crate) keys: Vec<u64>,
+    /// Of its decisions, in order; none for a refused row or one beside a decision.
+    pub(crate) ids: Vec<u128>,
+    /// Key hashes with the number of their row.
+    pub(crate) keys: Vec<(u32, u64)>,
+    /// Where the JSON or the batch starts in the body.
+    rest: usize,
+}
+
+/// What a record says.
+#[derive(Debug)]
+pub(crate) enum Decoded {
+    One(Record),
+    Many(Box<DecisionBatch>),
 }
 
 /// FNV-1a, 64 bits: stable for ever, because index files hold it. A collision is harmless: every
@@ -49,53 +96,75 @@ pub(crate) fn key_hash(endpoint: EndpointId, key: &str, value: &str) -> u64 {
 
 /// Appends the framed row to `out` and returns its index entry.
 pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) -> Result<Entry, LogError> {
-    let entry = entry_of(record);
     let start = out.len();
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[VERSION, entry.kind as u8]);
-    out.extend_from_slice(&[0; 8]);
-    out.extend_from_slice(&entry.id.to_le_bytes());
-    out.extend_from_slice(&entry.at.as_micros().to_le_bytes());
-    out.extend_from_slice(&entry.endpoint.to_le_bytes());
+    let (id, entry) = entry_of(record);
+    begin(out, &entry, id);
     out.push(entry.keys.len() as u8);
-    for hash in &entry.keys {
+    for (_, hash) in &entry.keys {
         out.extend_from_slice(&hash.to_le_bytes());
     }
     match record {
         Record::Decision(row) => serde_json::to_writer(&mut *out, row)?,
         Record::Refused(row) => serde_json::to_writer(&mut *out, row)?,
+        Record::Beside(row) => serde_json::to_writer(&mut *out, row)?,
     }
+    finish(out, start, "a row", ROW_MAX)?;
+    Ok(entry)
+}
+
+/// Appends a batch as one framed record.
+pub(crate) fn encode_batch(batch: &DecisionBatch, out: &mut Vec<u8>) -> Result<Entry, LogError> {
+    let start = out.len();
+    let (kind, rest) = (RowKind::Batch, FIXED);
+    let (at, endpoint) = (batch.head.at, batch.head.endpoint.as_u128());
+    let mut entry = Entry { kind, at, endpoint, ids: Vec::new(), keys: Vec::new(), rest };
+    begin(out, &entry, batch.rows.first().map_or(0, |row| row.id.as_u128()));
+    out.push(0);
+    (entry.ids, entry.keys) = batch_frame::encode(batch, out)?;
+    finish(out, start, "a batch of rows", BATCH_MAX)?;
+    Ok(entry)
+}
+
+fn begin(out: &mut Vec<u8>, entry: &Entry, id: u128) {
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[VERSION, entry.kind as u8]);
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&id.to_le_bytes());
+    out.extend_from_slice(&entry.at.as_micros().to_le_bytes());
+    out.extend_from_slice(&entry.endpoint.to_le_bytes());
+}
+
+fn finish(out: &mut [u8], start: usize, what: &'static str, limit: usize) -> Result<(), LogError> {
     let length = out.len() - start - HEADER;
-    if length > ROW_MAX {
-        return Err(LogError::TooLarge { what: "a row", bytes: length, limit: ROW_MAX });
+    if length > limit {
+        return Err(LogError::TooLarge { what, bytes: length, limit });
     }
     out[start + 4..start + 8].copy_from_slice(&(length as u32).to_le_bytes());
     let crc = checksum(&out[start..start + HEADER], &out[start + HEADER..]);
     out[start + 8..start + 12].copy_from_slice(&crc.to_le_bytes());
-    Ok(entry)
+    Ok(())
 }
 
-fn entry_of(record: &Record) -> Entry {
+fn entry_of(record: &Record) -> (u128, Entry) {
+    let (at, endpoint) = (record.at(), record.endpoint().as_u128());
     match record {
-        Record::Decision(row) => Entry {
-            kind: RowKind::Decision,
-            id: row.id.as_u128(),
-            at: row.at,
-            endpoint: row.endpoint.as_u128(),
-            keys: row
-                .keys
-                .iter()
-                .take(KEYS_MAX)
-                .map(|(key, value)| key_hash(row.endpoint, key, value))
-                .collect(),
-        },
-        Record::Refused(row) => Entry {
-            kind: RowKind::Refused,
-            id: 0,
-            at: row.at,
-            endpoint: row.endpoint.as_u128(),
-            keys: Vec::new(),
-        },
+        Record::Decision(row) => {
+            let keys = row.keys.iter().take(KEYS_MAX);
+            let keys: Vec<_> =
+                keys.map(|(key, value)| (0, key_hash(row.endpoint, key, value))).collect();
+            let id = row.id.as_u128();
+            let rest = FIXED + keys.len() * 8;
+            (id, Entry { kind: RowKind::Decision, at, endpoint, ids: vec![id], keys, rest })
+        }
+        Record::Refused(_) => {
+            let (ids, keys) = (Vec::new(), Vec::new());
+            (0, Entry { kind: RowKind::Refused, at, endpoint, ids, keys, rest: FIXED })
+        }
+        Record::Beside(row) => {
+            let keys = vec![(0, key_hash(row.endpoint, BESIDE, &row.decision.to_string()))];
+            let (kind, ids, rest) = (RowKind::Beside, Vec::new(), FIXED + 8);
+            (0, Entry { kind, at, endpoint, ids, keys, rest })
+        }
     }
 }
 
@@ -115,7 +184,8 @@ pub(crate) fn body_length(header: &[u8]) -> Result<usize, &'static str> {
         return Err("the row has an unknown version");
     }
     let length = u32_at(header, 4) as usize;
-    if !(FIXED..=ROW_MAX).contains(&length) {
+    let limit = if header[3] == RowKind::Batch as u8 { BATCH_MAX } else { ROW_MAX };
+    if !(FIXED..=limit).contains(&length) {
         return Err("the row's length is impossible");
     }
     Ok(length)
@@ -126,31 +196,52 @@ pub(crate) fn check(header: &[u8], body: &[u8]) -> Result<Entry, &'static str> {
     if checksum(header, body) != u32_at(header, 8) {
         return Err("the checksum does not match");
     }
-    let kind = match header[3] {
-        1 => RowKind::Decision,
-        2 => RowKind::Refused,
-        _ => return Err("the row is of an unknown kind"),
-    };
+    let (at, endpoint) = (Timestamp::from_micros(u64_at(body, 16) as i64), u128_at(body, 24));
     let count = body[FIXED - 1] as usize;
-    if body.len() < FIXED + count * 8 {
+    let rest = FIXED + count * 8;
+    if body.len() < rest {
         return Err("the row's keys are cut short");
     }
-    Ok(Entry {
-        kind,
-        id: u128_at(body, 0),
-        at: Timestamp::from_micros(u64_at(body, 16) as i64),
-        endpoint: u128_at(body, 24),
-        keys: (0..count).map(|i| u64_at(body, FIXED + i * 8)).collect(),
+    let hashes = || (0..count).map(|i| (0, u64_at(body, FIXED + i * 8))).collect();
+    Ok(match header[3] {
+        1 => {
+            let (kind, ids) = (RowKind::Decision, vec![u128_at(body, 0)]);
+            Entry { kind, at, endpoint, ids, keys: hashes(), rest }
+        }
+        2 => {
+            let (kind, ids) = (RowKind::Refused, Vec::new());
+            Entry { kind, at, endpoint, ids, keys: hashes(), rest }
+        }
+        3 => {
+            let (kind, ids) = (RowKind::Beside, Vec::new());
+            Entry { kind, at, endpoint, ids, keys: hashes(), rest }
+        }
+        4 => {
+            let mut rows = Cursor(&body[rest..]);
+            let (ids, keys) =
+                batch_frame::keys(&mut rows).ok_or("the batch's ids are cut short")?;
+            Entry { kind: RowKind::Batch, at, endpoint, ids, keys, rest }
+        }
+        _ => return Err("the row is of an unknown kind"),
     })
 }
 
-/// The row itself; `body` has passed [`check`].
-pub(crate) fn decode(entry: &Entry, body: &[u8]) -> Result<Record, serde_json::Error> {
-    let json = &body[FIXED + entry.keys.len() * 8..];
-    match entry.kind {
-        RowKind::Decision => serde_json::from_slice::<DecisionRow>(json).map(Record::from),
-        RowKind::Refused => serde_json::from_slice::<RefusedRow>(json).map(Record::Refused),
-    }
+/// The row or the batch; `body` has passed [`check`].
+pub(crate) fn decode(entry: &Entry, body: &[u8]) -> Result<Decoded, String> {
+    let rest = &body[entry.rest..];
+    let text = |e: serde_json::Error| e.to_string();
+    Ok(match entry.kind {
+        RowKind::Decision => {
+            Decoded::One(serde_json::from_slice::<DecisionRow>(rest).map_err(text)?.into())
+        }
+        RowKind::Refused => {
+            Decoded::One(Record::Refused(serde_json::from_slice::<RefusedRow>(rest).map_err(text)?))
+        }
+        RowKind::Beside => {
+            Decoded::One(Record::Beside(serde_json::from_slice::<BesideRow>(rest).map_err(text)?))
+        }
+        RowKind::Batch => Decoded::Many(Box::new(batch_frame::decode(rest)?)),
+    })
 }
 
 /// Offset of the first whole, sound row in `bytes` at or after `from`.
@@ -169,10 +260,6 @@ pub(crate) fn find_row(bytes: &[u8], from: usize) -> Option<usize> {
         at += 1;
     }
     None
-}
-
-pub(crate) fn same_id(entry: &Entry, id: DecisionId) -> bool {
-    entry.kind == RowKind::Decision && entry.id == id.as_u128()
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -2,25 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use viaduct_base::{Day, DecisionId, EndpointId, Timestamp};
 
 use crate::LogError;
-use crate::frame;
+use crate::batch::DecisionBatch;
+use crate::batch_frame;
+use crate::frame::{self, Entry};
 use crate::memory_index::DayCount;
 use crate::recovery::{self, Corruption, Recovered, RecoveryReport};
-use crate::row::{DecisionRow, Record};
+use crate::row::{BesideRow, DecisionRow, Record};
 use crate::scan::Scan;
-use crate::segment::{Index, SEGMENT_HEADER, Segment, Step, Walk};
+use crate::segment::{FORMAT, Index, SEGMENT_HEADER, Segment, Step};
+use crate::segments::Segments;
 use crate::sync::Syncer;
 use crate::write::{self, Writer};
 
-/// Why: offsets are 32 bits wide, and a batch may start just below the segment's limit.
+/// Why: a segment is read whole where it is damaged, and rewritten whole by an erasure.
 const SEGMENT_MAX: u64 = 1 << 30;
 const BATCH_MAX: usize = 1 << 28;
 
@@ -43,6 +46,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// A segment is sealed when it is older than this, by the machine's clock.
     pub segment_age: Duration,
+    /// Whether sealed segments are packed (zstd) by a thread of their own.
+    pub compress: bool,
 }
 
 impl Default for LogOptions {
@@ -51,6 +56,7 @@ impl Default for LogOptions {
             durability: Durability::Os,
             segment_bytes: 64 * 1024 * 1024,
             segment_age: Duration::from_secs(24 * 3_600),
+            compress: true,
         }
     }
 }
@@ -60,12 +66,18 @@ impl Default for LogOptions {
 pub struct LogStats {
     /// Segment files.
     pub segments: u64,
-    /// Their bytes.
+    /// Their bytes on the disk.
     pub bytes: u64,
+    /// Their bytes before they were packed.
+    pub raw_bytes: u64,
+    /// How many are packed.
+    pub packed: u64,
     /// Rows in them.
     pub rows: u64,
     /// Index files that could not be written; their segments are indexed in memory meanwhile.
     pub index_failures: u64,
+    /// Segments that could not be packed; they stay as they are until the next start.
+    pub pack_failures: u64,
 }
 
 /// The decision log of one data directory. Clones share it.
@@ -74,13 +86,11 @@ pub struct DecisionLog(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    dir: PathBuf,
     options: LogOptions,
-    segments: RwLock<Vec<Arc<Segment>>>,
+    segments: Arc<Segments>,
     writer: Mutex<Writer>,
     syncer: Option<Syncer>,
     sealers: Mutex<Vec<JoinHandle<()>>>,
-    index_failures: Arc<AtomicU64>,
     /// Held for as long as the log lives: one process writes a directory.
     _lock: File,
 }
@@ -104,22 +114,25 @@ impl DecisionLog {
         let Recovered { sealed, open, file, report } = recovery::recover(dir)?;
         let open = Arc::new(open);
         let mut segments: Vec<_> = sealed.into_iter().map(Arc::new).collect();
+        let plain: Vec<_> = segments.iter().filter(|one| one.pack.is_none()).cloned().collect();
         segments.push(Arc::clone(&open));
         let syncer = match options.durability {
             Durability::Os => None,
             Durability::Fsync => Some(Syncer::start().map_err(|e| LogError::io(dir, e))?),
         };
         let segment_bytes = options.segment_bytes.clamp(SEGMENT_HEADER, SEGMENT_MAX);
+        let segments = Segments::new(dir.to_path_buf(), options.compress, segments);
         let inner = Inner {
-            dir: dir.to_path_buf(),
             options: LogOptions { segment_bytes, ..options },
-            segments: RwLock::new(segments),
+            segments: Arc::new(segments),
             writer: Mutex::new(Writer::resume(open, file)),
             syncer,
             sealers: Mutex::default(),
-            index_failures: Arc::default(),
             _lock: lock,
         };
+        if options.compress && !plain.is_empty() {
+            inner.finish(plain);
+        }
         Ok((Self(Arc::new(inner)), report))
     }
 
@@ -132,32 +145,31 @@ impl DecisionLog {
         if records.is_empty() {
             return Ok(());
         }
-        let inner = &*self.0;
         let mut bytes = Vec::with_capacity(records.len() * 1024);
         let mut rows = Vec::with_capacity(records.len());
         for record in records {
             let at = bytes.len();
             rows.push((frame::encode(record, &mut bytes)?, at));
         }
-        if bytes.len() > BATCH_MAX {
-            let what = "a batch of rows";
-            return Err(LogError::TooLarge { what, bytes: bytes.len(), limit: BATCH_MAX });
+        self.0.write(&bytes, rows)
+    }
+
+    /// Appends the rows of one request as one record, and otherwise as [`DecisionLog::append`]. A
+    /// thousand rows cost little more than their bytes.
+    ///
+    /// # Errors
+    /// As [`DecisionLog::append`]; a batch whose rows name outputs or ways that it has not.
+    pub fn append_batch(&self, batch: &DecisionBatch) -> Result<(), LogError> {
+        if batch.rows.is_empty() {
+            return Ok(());
         }
-        let ticket = {
-            let mut writer = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(syncer) = &inner.syncer {
-                syncer.check()?;
-            }
-            if inner.is_due(&writer, bytes.len() as u64) {
-                inner.rotate(&mut writer)?;
-            }
-            writer.write(&inner.dir, &bytes, rows)?;
-            inner.syncer.as_ref().map(|syncer| (syncer, syncer.want(&writer.file)))
-        };
-        match ticket {
-            Some((syncer, ticket)) => syncer.wait(ticket),
-            None => Ok(()),
+        if !batch.is_whole() || batch.rows.len() > batch_frame::ROWS_MAX {
+            return Err(LogError::Uneven { rows: batch.rows.len() });
         }
+        let cells = batch.rows.len() * (64 + 8 * batch.inputs.columns.len());
+        let mut bytes = Vec::with_capacity(1024 + cells);
+        let entry = frame::encode_batch(batch, &mut bytes)?;
+        self.0.write(&bytes, vec![(entry, 0)])
     }
 
     /// The decision with this id.
@@ -166,14 +178,15 @@ impl DecisionLog {
     /// The disk failed, or the row is damaged.
     pub fn get(&self, id: DecisionId) -> Result<Option<DecisionRow>, LogError> {
         for segment in self.0.newest_first() {
-            let offset = match &*segment.index() {
-                Index::Memory(index) => index.ids.get(&id.as_u128()).copied(),
-                Index::Disk(index) => index.find_id(id.as_u128())?,
-            };
-            let Some(offset) = offset else { continue };
-            let file = segment.open_file()?;
-            if let Some(Record::Decision(row)) = segment.find_decision(&file, offset, Some(id))? {
-                return Ok(Some(*row));
+            let (_, rows) = self.0.segments.with_current(&segment, |segment| {
+                let place = match &*segment.index() {
+                    Index::Memory(index) => index.ids.get(&id.as_u128()).copied(),
+                    Index::Disk(index) => index.find_id(id.as_u128())?,
+                };
+                segment.decisions(place.as_slice())
+            })?;
+            if let Some(row) = rows.into_iter().find(|row| row.id == id) {
+                return Ok(Some(row));
             }
         }
         Ok(None)
@@ -189,18 +202,34 @@ impl DecisionLog {
         key: &str,
         value: &str,
     ) -> Result<Vec<DecisionRow>, LogError> {
-        let hash = frame::key_hash(endpoint, key, value);
         let mut found = Vec::new();
-        for segment in self.0.newest_first() {
-            let offsets = match &*segment.index() {
-                Index::Memory(index) => index.by_key(hash),
-                Index::Disk(index) => index.by_key(hash)?,
-            };
-            let mut rows = segment_rows(&segment, &offsets)?;
-            rows.retain(|row| {
-                row.endpoint == endpoint && row.keys.get(key).is_some_and(|v| v == value)
-            });
-            found.append(&mut rows);
+        for record in self.0.by_hash(frame::key_hash(endpoint, key, value))? {
+            let Record::Decision(row) = record else { continue };
+            if row.endpoint == endpoint && row.keys.get(key).is_some_and(|v| v == value) {
+                found.push(*row);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What challengers said beside the endpoint's decision, newest first.
+    ///
+    /// # Errors
+    /// The disk failed, or a row is damaged.
+    pub fn beside(
+        &self,
+        endpoint: EndpointId,
+        decision: DecisionId,
+    ) -> Result<Vec<BesideRow>, LogError> {
+        let hash = frame::key_hash(endpoint, frame::BESIDE, &decision.to_string());
+        let mut found = Vec::new();
+        for record in self.0.by_hash(hash)? {
+            match record {
+                Record::Beside(row) if row.decision == decision && row.endpoint == endpoint => {
+                    found.push(row);
+                }
+                _ => {}
+            }
         }
         Ok(found)
     }
@@ -216,11 +245,14 @@ impl DecisionLog {
             if left == 0 {
                 break;
             }
-            let offsets = match &*segment.index() {
-                Index::Memory(index) => index.recent(endpoint.as_u128(), left),
-                Index::Disk(index) => index.recent(endpoint.as_u128(), left)?,
-            };
-            found.append(&mut segment_rows(&segment, &offsets)?);
+            let (_, mut rows) = self.0.segments.with_current(&segment, |segment| {
+                let places = match &*segment.index() {
+                    Index::Memory(index) => index.recent(endpoint.as_u128(), left),
+                    Index::Disk(index) => index.recent(endpoint.as_u128(), left)?,
+                };
+                segment.decisions(&places)
+            })?;
+            found.append(&mut rows);
         }
         Ok(found)
     }
@@ -228,7 +260,7 @@ impl DecisionLog {
     /// Rows with `from <= at < to`, of one endpoint or of all, in the order they were appended.
     /// Rows that are appended later are not among them.
     pub fn scan(&self, endpoint: Option<EndpointId>, from: Timestamp, to: Timestamp) -> Scan {
-        Scan::new(self.0.segments(), endpoint, from, to)
+        Scan::new(Arc::clone(&self.0.segments), endpoint, from, to)
     }
 
     /// How much the endpoint was asked, by UTC day. Answered from memory.
@@ -239,7 +271,7 @@ impl DecisionLog {
                 counts.entry(Day::from_number(*day)).or_insert(DayCount::default()).add(*count);
             }
         };
-        for segment in self.0.segments() {
+        for segment in self.0.segments.list() {
             match &*segment.index() {
                 Index::Memory(index) => {
                     index.endpoints.get(&endpoint.as_u128()).map(|rows| add(&rows.days))
@@ -258,8 +290,10 @@ impl DecisionLog {
     /// The disk failed.
     pub fn verify(&self) -> Result<Vec<Corruption>, LogError> {
         let mut damage = Vec::new();
-        for segment in self.0.segments() {
-            let mut walk = Walk::new(segment.open_file()?, SEGMENT_HEADER, segment.end());
+        for segment in self.0.segments.list() {
+            let (segment, walk) =
+                self.0.segments.with_current(&segment, |segment| segment.walk().map(Some))?;
+            let Some(mut walk) = walk else { continue };
             while let Some(step) = walk.step().map_err(|e| LogError::io(&segment.path, e))? {
                 if let Step::Bad { offset, bytes, detail, .. } = step {
                     let (segment, detail) = (segment.name(), detail.to_owned());
@@ -272,11 +306,14 @@ impl DecisionLog {
 
     /// Sizes, for metrics and the doctor.
     pub fn stats(&self) -> LogStats {
-        let index_failures = self.0.index_failures.load(Ordering::Relaxed);
-        let mut stats = LogStats { index_failures, ..LogStats::default() };
-        for segment in self.0.segments() {
+        let index_failures = self.0.segments.index_failures.load(Ordering::Relaxed);
+        let pack_failures = self.0.segments.pack_failures.load(Ordering::Relaxed);
+        let mut stats = LogStats { index_failures, pack_failures, ..LogStats::default() };
+        for segment in self.0.segments.list() {
             stats.segments += 1;
-            stats.bytes += segment.end();
+            stats.bytes += segment.bytes();
+            stats.raw_bytes += segment.end();
+            stats.packed += u64::from(segment.pack.is_some());
             stats.rows += match &*segment.index() {
                 Index::Memory(index) => index.rows,
                 Index::Disk(index) => index.directory.rows,
@@ -285,53 +322,157 @@ impl DecisionLog {
         stats
     }
 
+    /// Seals the open segment when it is older than [`LogOptions::segment_age`], also while nothing
+    /// is appended. For a timer.
+    ///
+    /// # Errors
+    /// The next segment cannot be begun.
+    pub fn seal_if_old(&self) -> Result<(), LogError> {
+        let sealed = {
+            let mut writer = self.0.writer();
+            if writer.is_empty() || writer.age() <= self.0.options.segment_age {
+                return Ok(());
+            }
+            self.0.rotate(&mut writer)?
+        };
+        self.0.finish(vec![sealed]);
+        Ok(())
+    }
+
+    /// Throws the indexes of a directory away and makes them again from the segments; what is
+    /// packed stays packed.
+    ///
+    /// # Errors
+    /// As [`DecisionLog::open`].
+    pub fn rebuild(dir: &Path) -> Result<RecoveryReport, LogError> {
+        {
+            let _lock = lock(dir)?;
+            for entry in fs::read_dir(dir).map_err(|e| LogError::io(dir, e))? {
+                let path = entry.map_err(|e| LogError::io(dir, e))?.path();
+                if path.extension().is_some_and(|extension| extension == "idx") {
+                    fs::remove_file(&path).map_err(|e| LogError::io(&path, e))?;
+                }
+            }
+        }
+        let options = LogOptions { compress: false, ..LogOptions::default() };
+        Self::open_with(dir, options).map(|(_, report)| report)
+    }
+
+    pub(crate) fn segments(&self) -> &Arc<Segments> {
+        &self.0.segments
+    }
+
+    /// Begins a new segment when the open one has rows that are wanted sealed.
+    pub(crate) fn seal_open_if(&self, wanted: &dyn Fn(&Segment) -> bool) -> Result<(), LogError> {
+        let mut writer = self.0.writer();
+        if !writer.is_empty() && wanted(&writer.segment) {
+            self.0.rotate(&mut writer)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until sealed segments have their index and are packed.
+    pub fn settle(&self) {
+        let sealers = {
+            let mut sealers = self.0.sealers.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *sealers)
+        };
+        for sealer in sealers {
+            // A sealer that panicked leaves its segment to the next start.
+            let _ = sealer.join();
+        }
+    }
+
     /// The directory of the segments.
     pub fn dir(&self) -> &Path {
-        &self.0.dir
+        &self.0.segments.dir
     }
 }
 
 impl Inner {
-    fn segments(&self) -> Vec<Arc<Segment>> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn newest_first(&self) -> Vec<Arc<Segment>> {
-        let mut segments = self.segments();
+        let mut segments = self.segments.list();
         segments.reverse();
         segments
     }
 
-    fn is_due(&self, writer: &Writer, bytes: u64) -> bool {
-        let is_big = writer.end() + bytes > self.options.segment_bytes;
-        !writer.is_empty() && (is_big || writer.age() > self.options.segment_age)
+    /// Records with this key hash, newest first.
+    fn by_hash(&self, hash: u64) -> Result<Vec<Record>, LogError> {
+        let mut found = Vec::new();
+        for segment in self.newest_first() {
+            let (_, mut records) = self.segments.with_current(&segment, |segment| {
+                let places = match &*segment.index() {
+                    Index::Memory(index) => index.by_key(hash),
+                    Index::Disk(index) => index.by_key(hash)?,
+                };
+                segment.records(&places)
+            })?;
+            found.append(&mut records);
+        }
+        Ok(found)
     }
 
-    /// Begins a new segment; the old one's index is written by a thread of its own.
-    fn rotate(&self, writer: &mut Writer) -> Result<(), LogError> {
+    fn write(&self, bytes: &[u8], rows: Vec<(Entry, usize)>) -> Result<(), LogError> {
+        if bytes.len() > BATCH_MAX {
+            let what = "a batch of rows";
+            return Err(LogError::TooLarge { what, bytes: bytes.len(), limit: BATCH_MAX });
+        }
+        let ticket = {
+            let mut writer = self.writer();
+            if let Some(syncer) = &self.syncer {
+                syncer.check()?;
+            }
+            if self.is_due(&writer, bytes.len() as u64) {
+                let sealed = self.rotate(&mut writer)?;
+                self.finish(vec![sealed]);
+            }
+            writer.write(&self.segments.dir, bytes, rows)?;
+            self.syncer.as_ref().map(|syncer| (syncer, syncer.want(&writer.file)))
+        };
+        match ticket {
+            Some((syncer, ticket)) => syncer.wait(ticket),
+            None => Ok(()),
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_due(&self, writer: &Writer, bytes: u64) -> bool {
+        let is_big = writer.end() + bytes > self.options.segment_bytes;
+        // Rows of this version go into no segment that an older one would cut.
+        let is_old = writer.segment.format < FORMAT;
+        !writer.is_empty() && (is_big || is_old || writer.age() > self.options.segment_age)
+    }
+
+    /// Begins a new segment and answers the old one, which gets no more rows.
+    fn rotate(&self, writer: &mut Writer) -> Result<Arc<Segment>, LogError> {
         if self.syncer.is_some() {
             let sync = writer.file.sync_data();
             sync.map_err(|e| LogError::io(&writer.segment.path, e))?;
         }
-        let (next, file) = write::create(&self.dir, writer.segment.number + 1)?;
+        let (next, file) = write::create(&self.segments.dir, writer.segment.number + 1)?;
         let next = Arc::new(next);
         let sealed = std::mem::replace(writer, Writer::resume(Arc::clone(&next), file)).segment;
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(next);
-        let failures = Arc::clone(&self.index_failures);
+        self.segments.push(next);
+        Ok(sealed)
+    }
+
+    /// Indexes and packs sealed segments in a thread of its own.
+    fn finish(&self, sealed: Vec<Arc<Segment>>) {
+        let segments = Arc::clone(&self.segments);
         let sealer = std::thread::Builder::new().name("decision-seal".into()).spawn(move || {
-            if write::seal(&sealed).is_err() {
-                failures.fetch_add(1, Ordering::Relaxed);
-            }
+            sealed.iter().for_each(|segment| segments.finish(segment));
         });
         let mut sealers = self.sealers.lock().unwrap_or_else(PoisonError::into_inner);
         sealers.retain(|sealer| !sealer.is_finished());
         match sealer {
             Ok(sealer) => sealers.push(sealer),
             Err(_) => {
-                self.index_failures.fetch_add(1, Ordering::Relaxed);
+                self.segments.index_failures.fetch_add(1, Ordering::Relaxed);
             }
         }
-        Ok(())
     }
 }
 
@@ -343,20 +484,6 @@ impl Drop for Inner {
             let _ = sealer.join();
         }
     }
-}
-
-fn segment_rows(segment: &Segment, offsets: &[u32]) -> Result<Vec<DecisionRow>, LogError> {
-    if offsets.is_empty() {
-        return Ok(Vec::new());
-    }
-    let file = segment.open_file()?;
-    let mut rows = Vec::with_capacity(offsets.len());
-    for offset in offsets {
-        if let Some(Record::Decision(row)) = segment.find_decision(&file, *offset, None)? {
-            rows.push(*row);
-        }
-    }
-    Ok(rows)
 }
 
 fn lock(dir: &Path) -> Result<File, LogError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use viaduct_base::{Day, Timestamp};
 
-use crate::frame::{Entry, RowKind};
+use crate::frame::{Entry, Place, RowKind};
 
 /// How much an endpoint was asked on one day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ impl DayCount {
 /// What one endpoint has in one segment.
 #[derive(Debug, Default)]
 pub(crate) struct EndpointRows {
-    /// Offsets of its decisions, in the order they were appended.
-    pub(crate) offsets: Vec<u32>,
+    /// Places of its decisions, in the order they were appended.
+    pub(crate) places: Vec<Place>,
     pub(crate) days: BTreeMap<i32, DayCount>,
     pub(crate) range: Range,
 }
@@ -59,44 +59,49 @@ impl Range {
 
 #[derive(Debug, Default)]
 pub(crate) struct MemoryIndex {
-    pub(crate) ids: BTreeMap<u128, u32>,
-    pub(crate) keys: BTreeSet<(u64, u32)>,
+    pub(crate) ids: BTreeMap<u128, Place>,
+    pub(crate) keys: BTreeSet<(u64, Place)>,
     pub(crate) endpoints: BTreeMap<u128, EndpointRows>,
     pub(crate) range: Range,
     pub(crate) rows: u64,
 }
 
 impl MemoryIndex {
-    pub(crate) fn add(&mut self, entry: &Entry, offset: u32) {
-        self.rows += 1;
+    pub(crate) fn add(&mut self, entry: &Entry, offset: u64) {
         self.range.widen(entry.at);
         let endpoint = self.endpoints.entry(entry.endpoint).or_default();
         endpoint.range.widen(entry.at);
         let day: Day = entry.at.day();
         let count = endpoint.days.entry(day.number()).or_default();
-        match entry.kind {
-            RowKind::Refused => count.refused += 1,
-            RowKind::Decision => {
-                count.decisions += 1;
-                endpoint.offsets.push(offset);
-                self.ids.insert(entry.id, offset);
-                for hash in &entry.keys {
-                    self.keys.insert((*hash, offset));
-                }
-            }
+        if entry.kind == RowKind::Refused {
+            self.rows += 1;
+            count.refused += 1;
+            return;
+        }
+        // A row beside a decision is found by its key and counts for no day.
+        self.rows += entry.ids.len().max(1) as u64;
+        count.decisions += entry.ids.len() as u64;
+        for (row, id) in entry.ids.iter().enumerate() {
+            let place = Place::new(offset, row as u32);
+            endpoint.places.push(place);
+            self.ids.insert(*id, place);
+        }
+        for (row, hash) in &entry.keys {
+            self.keys.insert((*hash, Place::new(offset, *row)));
         }
     }
 
-    /// Offsets of the rows with this key hash, newest first.
-    pub(crate) fn by_key(&self, hash: u64) -> Vec<u32> {
-        self.keys.range((hash, 0)..=(hash, u32::MAX)).rev().map(|(_, offset)| *offset).collect()
+    /// Places of the rows with this key hash, newest first.
+    pub(crate) fn by_key(&self, hash: u64) -> Vec<Place> {
+        let (first, last) = (Place::from_u64(0), Place::from_u64(u64::MAX));
+        self.keys.range((hash, first)..=(hash, last)).rev().map(|(_, place)| *place).collect()
     }
 
-    /// Offsets of the endpoint's last decisions, newest first.
-    pub(crate) fn recent(&self, endpoint: u128, limit: usize) -> Vec<u32> {
+    /// Places of the endpoint's last decisions, newest first.
+    pub(crate) fn recent(&self, endpoint: u128, limit: usize) -> Vec<Place> {
         self.endpoints
             .get(&endpoint)
-            .map(|rows| rows.offsets.iter().rev().take(limit).copied().collect())
+            .map(|rows| rows.places.iter().rev().take(limit).copied().collect())
             .unwrap_or_default()
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use viaduct_base::{
-    ClockKind, ConsumerId, DecisionId, Digest, EndpointId, ProjectId, Timestamp, TrialId,
-    WorkspaceId,
+    ClockKind, ConsumerId, DecisionId, Digest, EndpointId, ProjectId, RolloutId, Timestamp,
+    TrialId, WorkspaceId,
 };
 
 /// One entry of the log.
@@ -16,6 +16,8 @@ pub enum Record {
     Decision(Box<DecisionRow>),
     /// A request that did not meet the contract and was refused.
     Refused(RefusedRow),
+    /// What a rollout's challenger said beside a decision, after it was answered.
+    Beside(BesideRow),
 }
 
 impl Record {
@@ -24,6 +26,7 @@ impl Record {
         match self {
             Record::Decision(row) => row.at,
             Record::Refused(row) => row.at,
+            Record::Beside(row) => row.at,
         }
     }
 
@@ -32,6 +35,7 @@ impl Record {
         match self {
             Record::Decision(row) => row.endpoint,
             Record::Refused(row) => row.endpoint,
+            Record::Beside(row) => row.endpoint,
         }
     }
 }
@@ -52,6 +56,16 @@ pub enum Flag {
     Override,
     /// The model's output was computed and logged, and not sent.
     Withheld,
+    /// The fallback was answered: the model could not, or was stopped.
+    Fallback,
+    /// The kill switch was thrown.
+    Killed,
+    /// The model's output had a number that is not finite, and did not decide.
+    NotFinite,
+    /// A field broke the contract and was given the contract's default.
+    Defaulted,
+    /// Inputs, keys and entity were erased afterwards.
+    Erased,
 }
 
 /// A decision: one row of one prediction request.
@@ -112,6 +126,35 @@ pub struct DecisionRow {
     /// What was really to be done: business as usual for shadow and holdout.
     pub action: String,
     /// From the parsed request to the append.
+    pub latency_us: u64,
+}
+
+/// What a rollout's challenger said about the inputs of a decision that another variant answered.
+/// It answered nobody, so it is no decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BesideRow {
+    /// The decision.
+    pub decision: DecisionId,
+    /// When the decision was made.
+    pub at: Timestamp,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The challenger's registered model.
+    pub model: String,
+    /// Its version.
+    pub model_version: i64,
+    /// What it said; `None` when it failed.
+    pub output: Option<Value>,
+    /// What the rule makes of it.
+    pub action: Option<String>,
+    /// Whether that is something else than the decision; `None` when they cannot be compared.
+    pub disagrees: Option<bool>,
+    /// Why it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its share of the run's time.
     pub latency_us: u64,
 }
 

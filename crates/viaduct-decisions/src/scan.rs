@@ -5,30 +5,36 @@ use std::sync::Arc;
 use viaduct_base::{EndpointId, Timestamp};
 
 use crate::LogError;
-use crate::frame;
+use crate::batch::DecisionBatch;
+use crate::frame::{self, Decoded};
 use crate::row::Record;
 use crate::segment::{Index, Segment, Step, Walk};
+use crate::segments::Segments;
 
 /// Rows of a span of time, oldest append first. A damaged place is one `Err` that names it; the
 /// scan goes on behind it.
 #[derive(Debug)]
 pub struct Scan {
+    all: Arc<Segments>,
     segments: std::vec::IntoIter<Arc<Segment>>,
     endpoint: Option<u128>,
     from: Timestamp,
     to: Timestamp,
     current: Option<(Arc<Segment>, Walk)>,
+    /// A batch that was read, and its next row.
+    batch: Option<(Box<DecisionBatch>, usize)>,
 }
 
 impl Scan {
     pub(crate) fn new(
-        segments: Vec<Arc<Segment>>,
+        all: Arc<Segments>,
         endpoint: Option<EndpointId>,
         from: Timestamp,
         to: Timestamp,
     ) -> Self {
         let endpoint = endpoint.map(|id| id.as_u128());
-        Self { segments: segments.into_iter(), endpoint, from, to, current: None }
+        let segments = all.list().into_iter();
+        Self { all, segments, endpoint, from, to, current: None, batch: None }
     }
 
     /// Whether the segment can hold a wanted row.
@@ -44,13 +50,15 @@ impl Scan {
 
     fn open_next(&mut self) -> Option<Result<(Arc<Segment>, Walk), LogError>> {
         loop {
-            let segment = self.segments.next()?;
-            if self.wants(&segment) {
-                let end = segment.end();
-                return Some(segment.open_file().map(|file| {
-                    let walk = Walk::new(file, crate::segment::SEGMENT_HEADER, end);
-                    (segment, walk)
-                }));
+            let listed = self.segments.next()?;
+            // Why asked again: it may have been packed or rewritten since the scan began.
+            let opened = self.all.with_current(&listed, |segment| {
+                if self.wants(segment) { segment.walk().map(Some) } else { Ok(None) }
+            });
+            match opened {
+                Ok((segment, Some(walk))) => return Some(Ok((segment, walk))),
+                Ok((_, None)) => {}
+                Err(error) => return Some(Err(error)),
             }
         }
     }
@@ -61,6 +69,13 @@ impl Iterator for Scan {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some((batch, next)) = &mut self.batch {
+                if let Some(row) = batch.row(*next) {
+                    *next += 1;
+                    return Some(Ok(row.into()));
+                }
+                self.batch = None;
+            }
             let (segment, mut walk) = match self.current.take() {
                 Some(current) => current,
                 None => match self.open_next()? {
@@ -77,10 +92,19 @@ impl Iterator for Scan {
                 Ok(Some(Step::Row { offset, entry })) => {
                     let wanted = self.endpoint.is_none_or(|id| id == entry.endpoint)
                         && (self.from..self.to).contains(&entry.at);
-                    wanted.then(|| {
+                    let decoded = wanted.then(|| {
                         frame::decode(&entry, walk.body())
                             .map_err(|e| segment.corrupt(offset, format!("not readable: {e}")))
-                    })
+                    });
+                    match decoded {
+                        Some(Ok(Decoded::Many(batch))) => {
+                            self.batch = Some((batch, 0));
+                            None
+                        }
+                        Some(Ok(Decoded::One(record))) => Some(Ok(record)),
+                        Some(Err(error)) => Some(Err(error)),
+                        None => None,
+                    }
                 }
             };
             self.current = Some((segment, walk));

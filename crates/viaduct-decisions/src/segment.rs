@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use viaduct_base::{DecisionId, Timestamp};
+use viaduct_base::Timestamp;
 
 use crate::LogError;
 use crate::disk_index::DiskIndex;
-use crate::frame::{self, Entry, HEADER};
+use crate::frame::{self, Decoded, Entry, HEADER, Place};
 use crate::memory_index::MemoryIndex;
-use crate::row::Record;
+use crate::pack::{self, Pack, Reader};
+use crate::row::{DecisionRow, Record};
 
 pub(crate) const SEGMENT_HEADER: u64 = 16;
-pub(crate) const FORMAT: u16 = 1;
+/// 2 may hold batches; a version that knows only 1 must not take them for a torn tail.
+pub(crate) const FORMAT: u16 = 2;
 const MAGIC: &[u8; 6] = b"VDSEGM";
 /// Why: one read fetches nearly every row; a wide one costs a second read.
 const ROW_GUESS: usize = 4096;
@@ -41,6 +43,10 @@ pub(crate) struct Segment {
     /// Rows end here; bytes behind it are not rows.
     committed: AtomicU64,
     index: RwLock<Index>,
+    /// Of a plain segment: what its header says.
+    pub(crate) format: u16,
+    /// Of a packed one: its blocks.
+    pub(crate) pack: Option<Pack>,
 }
 
 impl Segment {
@@ -51,11 +57,29 @@ impl Segment {
         end: u64,
         index: Index,
     ) -> Self {
-        Self { number, path, created, committed: AtomicU64::new(end), index: RwLock::new(index) }
+        let (committed, index) = (AtomicU64::new(end), RwLock::new(index));
+        Self { number, path, created, committed, index, format: FORMAT, pack: None }
+    }
+
+    pub(crate) fn with_format(self, format: u16) -> Self {
+        Self { format, ..self }
+    }
+
+    pub(crate) fn packed(path: PathBuf, number: u64, pack: Pack, index: Index) -> Self {
+        let segment = Self::new(path, number, pack.created, pack.end, index);
+        Self { pack: Some(pack), ..segment }
     }
 
     pub(crate) fn name(&self) -> String {
-        file_name(self.number)
+        match &self.pack {
+            Some(pack) => pack::file_name(self.number, pack.generation),
+            None => file_name(self.number),
+        }
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pack.as_ref().map_or_else(|| self.end(), |pack| pack.bytes)
     }
 
     pub(crate) fn end(&self) -> u64 {
@@ -67,7 +91,7 @@ impl Segment {
     }
 
     /// Makes written rows visible: index first, then the end that scans stop at.
-    pub(crate) fn commit(&self, rows: &[(Entry, u32)], end: u64) {
+    pub(crate) fn commit(&self, rows: &[(Entry, u64)], end: u64) {
         if let Index::Memory(index) =
             &mut *self.index.write().unwrap_or_else(PoisonError::into_inner)
         {
@@ -82,19 +106,43 @@ impl Segment {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
     }
 
-    /// The decision at `offset`, unless the row there is another one (a hash collision).
-    pub(crate) fn find_decision(
-        &self,
-        file: &File,
-        offset: u32,
-        id: Option<DecisionId>,
-    ) -> Result<Option<Record>, LogError> {
-        let (entry, row) = read_row(file, self, u64::from(offset))?;
-        Ok((id.is_none_or(|id| frame::same_id(&entry, id))).then_some(row))
+    /// The decisions at these places, in their order.
+    pub(crate) fn decisions(&self, places: &[Place]) -> Result<Vec<DecisionRow>, LogError> {
+        let records = self.records(places)?.into_iter();
+        let decision = |record| if let Record::Decision(row) = record { Some(*row) } else { None };
+        Ok(records.filter_map(decision).collect())
     }
 
-    pub(crate) fn open_file(&self) -> Result<File, LogError> {
-        File::open(&self.path).map_err(|e| LogError::io(&self.path, e))
+    /// What is at these places, in their order. Neighbours in one batch cost one reading.
+    pub(crate) fn records(&self, places: &[Place]) -> Result<Vec<Record>, LogError> {
+        let mut records = Vec::with_capacity(places.len());
+        if places.is_empty() {
+            return Ok(records);
+        }
+        let mut reader = self.reader()?;
+        for group in places.chunk_by(|a, b| a.offset() == b.offset()) {
+            match read_record(&mut reader, self, group[0].offset())? {
+                Decoded::One(record) => records.push(record),
+                Decoded::Many(batch) => {
+                    let rows = group.iter().filter_map(|place| batch.row(place.row()));
+                    records.extend(rows.map(Record::from));
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    pub(crate) fn reader(&self) -> Result<Reader, LogError> {
+        let file = File::open(&self.path).map_err(|e| LogError::io(&self.path, e))?;
+        Ok(match &self.pack {
+            Some(pack) => Reader::packed(file, pack),
+            None => Reader::Plain(file),
+        })
+    }
+
+    /// All its rows in order.
+    pub(crate) fn walk(&self) -> Result<Walk, LogError> {
+        Ok(Walk::new(self.reader()?, SEGMENT_HEADER, self.end()))
     }
 
     pub(crate) fn corrupt(&self, offset: u64, detail: impl Into<String>) -> LogError {
@@ -104,10 +152,6 @@ impl Segment {
 
 pub(crate) fn file_name(number: u64) -> String {
     format!("seg-{number:010}.log")
-}
-
-pub(crate) fn number_of(name: &str) -> Option<u64> {
-    name.strip_prefix("seg-")?.strip_suffix(".log")?.parse().ok()
 }
 
 pub(crate) fn index_path(segment: &Path) -> PathBuf {
@@ -122,8 +166,9 @@ pub(crate) fn header(created: Timestamp) -> [u8; SEGMENT_HEADER as usize] {
     bytes
 }
 
-/// Reads the header: when the segment was begun, or `None` for a file that is no segment.
-pub(crate) fn read_header(file: &File, path: &Path) -> Result<Option<Timestamp>, LogError> {
+/// Reads the header: when the segment was begun and its format, or `None` for a file that is no
+/// segment.
+pub(crate) fn read_header(file: &File, path: &Path) -> Result<Option<(Timestamp, u16)>, LogError> {
     let mut bytes = [0; SEGMENT_HEADER as usize];
     match file.read_exact_at(&mut bytes, 0) {
         Ok(()) => {}
@@ -138,10 +183,10 @@ pub(crate) fn read_header(file: &File, path: &Path) -> Result<Option<Timestamp>,
         let segment = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Err(LogError::Newer { segment, found, known: FORMAT });
     }
-    Ok(Some(Timestamp::from_micros(frame::u64_at(&bytes, 8) as i64)))
+    Ok(Some((Timestamp::from_micros(frame::u64_at(&bytes, 8) as i64), found)))
 }
 
-fn read_row(file: &File, segment: &Segment, offset: u64) -> Result<(Entry, Record), LogError> {
+fn read_record(file: &mut Reader, segment: &Segment, offset: u64) -> Result<Decoded, LogError> {
     let left = segment.end().saturating_sub(offset) as usize;
     let mut bytes = vec![0; ROW_GUESS.min(left)];
     let io = |e| LogError::io(&segment.path, e);
@@ -156,9 +201,7 @@ fn read_row(file: &File, segment: &Segment, offset: u64) -> Result<(Entry, Recor
     file.read_exact_at(&mut bytes[have..], offset + have as u64).map_err(io)?;
     let (header, body) = bytes.split_at(HEADER);
     let entry = frame::check(header, body).map_err(bad)?;
-    let row =
-        frame::decode(&entry, body).map_err(|e| bad(&format!("the row is not readable: {e}")))?;
-    Ok((entry, row))
+    frame::decode(&entry, body).map_err(|e| bad(&format!("the row is not readable: {e}")))
 }
 
 /// One stop of a walk over a segment.
@@ -173,7 +216,7 @@ pub(crate) enum Step {
 /// Reads a segment's rows in order with a small window.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    file: File,
+    file: Reader,
     at: u64,
     end: u64,
     window: Vec<u8>,
@@ -182,12 +225,17 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new(file: File, from: u64, end: u64) -> Self {
+    pub(crate) fn new(file: Reader, from: u64, end: u64) -> Self {
         Self { file, at: from, end, window: Vec::new(), window_at: from, body: 0..0 }
     }
 
     pub(crate) fn body(&self) -> &[u8] {
         &self.window[self.body.clone()]
+    }
+
+    /// Header and body as they were written.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.window[self.body.start - HEADER..self.body.end]
     }
 
     pub(crate) fn step(&mut self) -> io::Result<Option<Step>> {

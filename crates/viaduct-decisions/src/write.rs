@@ -67,8 +67,7 @@ impl Writer {
         }
         let start = self.end;
         self.end += bytes.len() as u64;
-        let rows: Vec<_> =
-            rows.into_iter().map(|(entry, at)| (entry, (start + at as u64) as u32)).collect();
+        let rows: Vec<_> = rows.into_iter().map(|(entry, at)| (entry, start + at as u64)).collect();
         self.segment.commit(&rows, self.end);
         Ok(())
     }

@@ -1,8 +1,8 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use viaduct_base::{DecisionId, Span, Timestamp};
-use viaduct_decisions::{DecisionLog, Durability, LogError, LogOptions, Record};
+use viaduct_base::{DecisionId, RolloutId, Span, Timestamp};
+use viaduct_decisions::{BesideRow, DecisionLog, Durability, LogError, LogOptions, Record};
 
 use crate::support::{ALWAYS, decision, endpoint, ids, refused, segments, small};
 
@@ -143,4 +143,46 @@ fn a_batch_is_appended_whole_and_a_scan_sees_what_was_there_when_it_began() {
     log.append(&batch[..1]).unwrap();
     assert_eq!(scan.count(), 49);
     log.append(&[]).unwrap();
+}
+
+#[test]
+fn what_a_challenger_said_stands_beside_and_is_no_decision() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = day("2026-01-01T00:00:00Z");
+    let row = decision(endpoint(1), at, "L1");
+    let beside = BesideRow {
+        decision: row.id,
+        at,
+        endpoint: row.endpoint,
+        rollout: RolloutId::from_u128(4),
+        model: "leads".into(),
+        model_version: 4,
+        output: Some(serde_json::json!({"value": 2.5})),
+        action: Some("call".into()),
+        disagrees: Some(true),
+        error: None,
+        latency_us: 12,
+    };
+    let check = |log: &DecisionLog| {
+        assert_eq!(log.beside(row.endpoint, row.id).unwrap(), [beside.clone()]);
+        assert_eq!(log.get(row.id).unwrap().as_ref(), Some(&row));
+        assert_eq!(log.recent(row.endpoint, 10).unwrap().len(), 1);
+        assert_eq!(log.counts_per_day(row.endpoint)[&at.day()].decisions, 1);
+        assert!(log.beside(row.endpoint, DecisionId::new(at)).unwrap().is_empty());
+        assert!(log.by_key(row.endpoint, ".decision", &row.id.to_string()).unwrap().is_empty());
+    };
+    {
+        let (log, _) = DecisionLog::open_with(dir.path(), small(20_000)).unwrap();
+        log.append(&[row.clone().into()]).unwrap();
+        log.append(&[Record::Beside(beside.clone())]).unwrap();
+        check(&log);
+        // Into a sealed segment with an index file.
+        for number in 0..100 {
+            log.append(&[decision(endpoint(2), at, &number.to_string()).into()]).unwrap();
+        }
+        check(&log);
+    }
+    let (log, report) = DecisionLog::open_with(dir.path(), small(20_000)).unwrap();
+    assert!(report.is_clean(), "{report}");
+    check(&log);
 }

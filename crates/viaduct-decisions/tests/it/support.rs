@@ -64,14 +64,14 @@ pub(crate) fn refused(endpoint: EndpointId, at: Timestamp) -> Record {
 
 pub(crate) fn small(segment_bytes: u64) -> LogOptions {
     let segment_age = Duration::from_secs(3_600);
-    LogOptions { durability: Durability::Os, segment_bytes, segment_age }
+    LogOptions { durability: Durability::Os, segment_bytes, segment_age, compress: false }
 }
 
 pub(crate) fn ids(log: &DecisionLog) -> Vec<DecisionId> {
     log.scan(None, ALWAYS.0, ALWAYS.1)
         .filter_map(|row| match row.unwrap() {
             Record::Decision(row) => Some(row.id),
-            Record::Refused(_) => None,
+            Record::Refused(_) | Record::Beside(_) => None,
         })
         .collect()
 }

@@ -154,7 +154,7 @@ pub(crate) async fn cases(
         for record in log.scan(Some(endpoint), from, until) {
             match record.map_err(|e| Fault::caused("read the decision log", e))? {
                 Record::Decision(row) => cases.push(case(*row, &mut outcomes)),
-                Record::Refused(_) => {}
+                Record::Refused(_) | Record::Beside(_) => {}
             }
         }
         Ok(cases)

@@ -110,5 +110,10 @@ pub(in crate::routes) fn flag(flag: Flag) -> &'static str {
         Flag::Unsticky => "unsticky",
         Flag::Override => "override",
         Flag::Withheld => "withheld",
+        Flag::Fallback => "fallback",
+        Flag::Killed => "killed",
+        Flag::NotFinite => "not finite",
+        Flag::Defaulted => "defaulted",
+        Flag::Erased => "erased",
     }
 }

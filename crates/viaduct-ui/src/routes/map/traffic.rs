@@ -85,6 +85,7 @@ pub(in crate::routes) fn read(
                     }
                 }
             }
+            Record::Beside(_) => {}
             Record::Refused(row) => {
                 declined += 1;
                 for error in row.errors {
