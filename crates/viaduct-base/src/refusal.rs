@@ -28,12 +28,21 @@ pub struct Refusal {
     pub detail: String,
     /// Places in the input, if the input is at fault.
     pub errors: Vec<FieldError>,
+    /// Seconds after which it is worth while to come again, where that is known.
+    pub retry_after_s: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal of `kind` with its sentence.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after_s: None }
+    }
+
+    /// Says when to come again.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// Adds the bad places.
@@ -93,6 +102,7 @@ kinds! {
     OriginNotAllowed "origin-not-allowed" 403 "The request's Host or Origin is not allowed";
     NotFound "not-found" 404 "There is no such thing";
     MethodNotAllowed "method-not-allowed" 405 "This address does not answer that method";
+    TooSlow "too-slow" 408 "The request came too slowly";
     Conflict "conflict" 409 "Somebody else changed it first";
     AlreadyExists "already-exists" 409 "It exists already";
     StageForbids "stage-forbids" 409 "The project's stage or state does not allow this";
@@ -100,9 +110,13 @@ kinds! {
     BaselineFrozen "baseline-frozen" 409 "The baseline is frozen";
     ModelNotServable "model-not-servable" 409 "The model cannot be served";
     ClockNotSimulated "clock-not-simulated" 409 "The server runs on the machine's clock";
+    NoAnswer "no-answer" 422 "The model has no answer to this";
     TooLarge "too-large" 413 "The request is too large";
     TooManyRequests "too-many-requests" 429 "Too many requests";
+    QueueFull "queue-full" 429 "The endpoint's queue is full";
+    QuotaUsed "quota-used" 429 "The consumer's quota is used up";
     NotReady "not-ready" 503 "Not ready yet";
+    EndpointKilled "endpoint-killed" 503 "The endpoint's model was stopped";
     DatabaseAway "database-away" 503 "The database does not answer";
     LogFull "log-full" 503 "The decision log cannot be written";
     RuntimeMissing "runtime-missing" 503 "The model runtime is missing";

@@ -160,8 +160,11 @@ pub struct TypedRow {
     pub cells: Vec<(Arc<str>, Cell)>,
     /// Keys of the row that the contract does not know: ignored, and reported by this list.
     pub ignored: Vec<String>,
-    /// Values outside the declared values or range: accepted, and worth counting.
+    /// Values outside the declared values or range, or whatever else the field's policy accepts:
+    /// worth counting.
     pub outside: Vec<FieldError>,
+    /// Values that broke the contract and gave way to the field's default.
+    pub defaulted: Vec<FieldError>,
 }
 
 impl TypedRow {

@@ -5,6 +5,7 @@
 //! contract that exists has at least one field, and its field names are unique. It does not know
 //! models; it compares names that it is given.
 
+mod columns;
 mod odcs;
 mod reader;
 mod row;
@@ -16,7 +17,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use viaduct_base::{Digest, FieldError, Kind, Refusal};
 
-use crate::output::TypedRow;
+use crate::columns::Columns;
+use crate::output::{Cell, TypedRow};
+
+pub use columns::CheckedColumns;
 
 /// A checked ODCS v3.0 or v3.1 document with its field table.
 #[derive(Debug, Clone)]
@@ -54,9 +58,26 @@ pub struct Field {
     pub min: Option<f64>,
     /// The declared largest value.
     pub max: Option<f64>,
+    /// What happens when a request breaks this field. `None`: a value that is missing, null or of
+    /// a wrong type is refused, one outside range or list is accepted and counted.
+    pub on_violation: Option<OnViolation>,
+    /// What stands in for a value that broke the field.
+    pub default: Option<Cell>,
     precision: Precision,
     has_format: bool,
     texts: BTreeSet<String>,
+}
+
+/// What happens when a request breaks a field: `viaduct.on_violation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnViolation {
+    /// The request is refused, also for a value outside range or list.
+    Refuse,
+    /// `viaduct.default` stands in, and it is counted.
+    Default,
+    /// The value is accepted (as null where its type does not fit), and it is counted.
+    Count,
 }
 
 /// ODCS logical types.
@@ -157,6 +178,19 @@ impl Contract {
     /// Every field that is missing, null or of a wrong type, by pointer. Values are never quoted.
     pub fn check_row(&self, row: &Map<String, Value>) -> Result<TypedRow, Vec<FieldError>> {
         row::check(&self.fields, &self.index, row)
+    }
+
+    /// Checks the columns of a request and types them; as [`Contract::check_row`] for each row.
+    ///
+    /// # Errors
+    /// Every bad place with the number of its row.
+    pub fn check_columns(&self, sent: Columns) -> Result<CheckedColumns, Vec<(usize, FieldError)>> {
+        columns::check(&self.fields, &self.index, sent)
+    }
+
+    /// Checked rows as columns, each of its field's type also where no row has a value.
+    pub fn columns_of(&self, rows: &[TypedRow]) -> Columns {
+        columns::of_rows(&self.fields, rows)
     }
 
     /// [`Contract::check_row`] as a refusal, for callers that stop at the first bad row.

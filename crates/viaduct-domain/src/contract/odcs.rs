@@ -1,14 +1,14 @@
 //! Reads an ODCS v3.0 or v3.1 document into the field table; all that is not read stays in the
 //! document untouched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use viaduct_base::{FieldError, nearest};
 
 use super::reader::Reader;
-use super::{Availability, Field, LogicalType, Precision};
+use super::{Availability, Field, LogicalType, OnViolation, Precision};
 
 /// Keys that a mistyped key is compared with. Other keys are the document's own business.
 const ROOT_KEYS: &[&str] = &[
@@ -220,7 +220,13 @@ fn field(reader: &mut Reader, property: &Value, at: &str) -> Option<Field> {
     let logical_type = logical_type(reader, map, at, &name, physical_type.as_deref());
     let required = reader.flag(map, at, "required").unwrap_or(false);
     let classification = reader.text(map, at, "classification").filter(|c| !c.trim().is_empty());
-    let known = ["viaduct.available", "viaduct.nullable", "viaduct.values"];
+    let known = [
+        "viaduct.available",
+        "viaduct.default",
+        "viaduct.nullable",
+        "viaduct.on_violation",
+        "viaduct.values",
+    ];
     let own = reader.own(map, at, &known);
     let available = own.get("viaduct.available").and_then(|(v, at)| available(reader, v, at));
     let nullable = match own.get("viaduct.nullable") {
@@ -243,7 +249,7 @@ fn field(reader: &mut Reader, property: &Value, at: &str) -> Option<Field> {
     let logical_type = logical_type?;
     check_values(reader, &values, logical_type, at);
     let options = map.get("logicalTypeOptions");
-    Some(Field {
+    let mut field = Field {
         precision: precision(logical_type, physical_type.as_deref()),
         has_format: options.and_then(|o| o.get("format")).is_some_and(Value::is_string),
         texts: values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -257,7 +263,47 @@ fn field(reader: &mut Reader, property: &Value, at: &str) -> Option<Field> {
         values,
         min,
         max,
-    })
+        on_violation: None,
+        default: None,
+    };
+    policy(reader, &mut field, &own, at);
+    Some(field)
+}
+
+/// What happens when the field is broken, and what stands in.
+fn policy(
+    reader: &mut Reader,
+    field: &mut Field,
+    own: &BTreeMap<&str, (&Value, String)>,
+    at: &str,
+) {
+    if let Some((value, here)) = own.get("viaduct.on_violation") {
+        field.on_violation = match value.as_str() {
+            Some("refuse") => Some(OnViolation::Refuse),
+            Some("default") => Some(OnViolation::Default),
+            Some("count") => Some(OnViolation::Count),
+            _ => {
+                let detail = format!(
+                    "`viaduct.on_violation` is {value}; use `refuse`, `default` or `count`"
+                );
+                reader.say(here.as_str(), detail);
+                None
+            }
+        };
+    }
+    if let Some((value, here)) = own.get("viaduct.default") {
+        match super::row::default_cell(field, value) {
+            Ok(cell) => field.default = Some(cell),
+            Err(detail) => reader.say(here.as_str(), format!("`viaduct.default`: {detail}")),
+        }
+    } else if field.on_violation == Some(OnViolation::Default) {
+        let detail = format!(
+            "`{}` says `viaduct.on_violation: default` and has no default: add \
+             `{{property: viaduct.default, value: …}}`",
+            field.name
+        );
+        reader.say(at, detail);
+    }
 }
 
 fn logical_type(

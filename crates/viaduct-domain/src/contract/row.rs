@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
-use viaduct_base::{Day, FieldError, Timestamp};
+use viaduct_base::{Day, FieldError, Timestamp, nearest};
 
-use super::{Availability, Field, LogicalType, Precision};
+use super::{Availability, Field, LogicalType, OnViolation, Precision};
 use crate::manifest::escape;
 use crate::output::{Cell, TypedRow};
 
 /// Whole numbers up to here are exact in a float: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Why a bound: a wrong table has hundreds of columns, and the first few tell it.
+const UNKNOWN_MAX: usize = 5;
 
 pub(super) fn check(
     fields: &[Field],
@@ -23,15 +25,30 @@ pub(super) fn check(
     for field in fields {
         let given = row.get(&*field.name);
         found += usize::from(given.is_some());
-        match cell(field, given) {
-            Ok(cell) => {
-                if let Some(detail) = outside(field, &cell) {
-                    typed.outside.push(problem(field, detail));
+        let cell = match read(field, given) {
+            Ok(cell) => cell,
+            Err(broken) => match broken.settle(field) {
+                Settled::Refused(detail) => {
+                    let detail = match given {
+                        None => {
+                            renamed(detail, &field.name, index, || row.keys().map(String::as_str))
+                        }
+                        Some(_) => detail,
+                    };
+                    errors.push(problem(field, detail));
+                    continue;
                 }
-                typed.cells.push((Arc::clone(&field.name), cell));
-            }
-            Err(detail) => errors.push(problem(field, detail)),
-        }
+                Settled::Counted(cell, detail) => {
+                    typed.outside.push(problem(field, detail));
+                    cell
+                }
+                Settled::Defaulted(cell, detail) => {
+                    typed.defaulted.push(problem(field, detail));
+                    cell
+                }
+            },
+        };
+        typed.cells.push((Arc::clone(&field.name), cell));
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -43,7 +60,89 @@ pub(super) fn check(
     Ok(typed)
 }
 
-fn problem(field: &Field, detail: String) -> FieldError {
+/// A value that breaks its field.
+pub(super) struct Broken {
+    /// The value, where it is of the right type and only outside range or list.
+    cell: Option<Cell>,
+    detail: String,
+}
+
+/// What the field's policy makes of a broken value.
+pub(super) enum Settled {
+    Refused(String),
+    Counted(Cell, String),
+    Defaulted(Cell, String),
+}
+
+impl Broken {
+    pub(super) fn settle(self, field: &Field) -> Settled {
+        let Self { cell, detail } = self;
+        match (field.on_violation, cell, &field.default) {
+            (None, Some(cell), _) => Settled::Counted(cell, detail),
+            (Some(OnViolation::Count), cell, _) => {
+                Settled::Counted(cell.unwrap_or(Cell::Null), detail)
+            }
+            (Some(OnViolation::Default), _, Some(default)) => {
+                Settled::Defaulted(default.clone(), detail)
+            }
+            _ => Settled::Refused(detail),
+        }
+    }
+}
+
+/// The typed cell of a field, or how it breaks it.
+pub(super) fn read(field: &Field, given: Option<&Value>) -> Result<Cell, Broken> {
+    match cell(field, given) {
+        Ok(cell) => match outside(field, &cell) {
+            None => Ok(cell),
+            Some(detail) => Err(Broken { cell: Some(cell), detail }),
+        },
+        Err(detail) => Err(Broken { cell: None, detail }),
+    }
+}
+
+/// A declared default as a cell.
+pub(super) fn default_cell(field: &Field, value: &Value) -> Result<Cell, String> {
+    match value {
+        Value::Null => Ok(Cell::Null),
+        value => typed(field, value),
+    }
+}
+
+/// Says where a missing field may have gone: a caller that renames a column finds it here.
+pub(super) fn renamed<'a, I: Iterator<Item = &'a str>>(
+    detail: String,
+    field: &str,
+    index: &BTreeMap<Arc<str>, usize>,
+    sent: impl Fn() -> I,
+) -> String {
+    let unknown = || sent().filter(|name| !index.contains_key(*name));
+    let plain = |name: &str| -> String {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let wanted = plain(field);
+    let is_alike = |name: &str| {
+        let found = plain(name);
+        let shorter = wanted.len().min(found.len());
+        found == wanted || (shorter >= 3 && (found.contains(&wanted) || wanted.contains(&found)))
+    };
+    let near = unknown().find(|name| is_alike(name)).or_else(|| nearest(field, unknown()));
+    if let Some(near) = near {
+        return format!(
+            "{detail}; the request has `{near}`, which the contract does not know: was `{field}` \
+             renamed?"
+        );
+    }
+    let others: Vec<_> = unknown().take(UNKNOWN_MAX).map(|name| format!("`{name}`")).collect();
+    match others.is_empty() {
+        true => detail,
+        false => {
+            format!("{detail}; fields that it does not know came instead: {}", others.join(", "))
+        }
+    }
+}
+
+pub(super) fn problem(field: &Field, detail: String) -> FieldError {
     FieldError { pointer: format!("/{}", escape(&field.name)), detail, line: None, column: None }
 }
 

@@ -253,3 +253,135 @@ proptest! {
         }
     }
 }
+
+fn policy(name: &str, policy: Option<&str>, default: Option<Value>) -> Value {
+    let mut own = Vec::new();
+    own.extend(policy.map(|word| json!({"property": "viaduct.on_violation", "value": word})));
+    own.extend(default.map(|value| json!({"property": "viaduct.default", "value": value})));
+    json!({
+        "name": name, "logicalType": "number", "physicalType": "float", "required": true,
+        "logicalTypeOptions": {"minimum": 0, "maximum": 10}, "customProperties": own,
+    })
+}
+
+#[test]
+fn each_field_says_what_a_violation_does() {
+    let contract = contract(json!([
+        policy("plain", None, None),
+        policy("strict", Some("refuse"), None),
+        policy("mended", Some("default"), Some(json!(5))),
+        policy("loose", Some("count"), None),
+    ]));
+    let good = json!({"plain": 1, "strict": 1, "mended": 1, "loose": 1});
+    let with = |field: &str, value: Value| {
+        let mut given = row(good.clone());
+        given.insert(field.into(), value);
+        given
+    };
+    let outside = |field: &str, value: Value| {
+        let typed = contract.check_row(&with(field, value)).unwrap();
+        let places = typed.outside.iter().map(|e| e.pointer.clone()).collect::<Vec<_>>();
+        (typed.get(field).cloned().unwrap(), places.len(), typed.defaulted.len())
+    };
+    assert_eq!(outside("plain", json!(11)), (Cell::F64(11.0), 1, 0));
+    assert!(contract.check_row(&with("plain", json!("x"))).is_err());
+    for bad in [json!(11), json!("x"), json!(null)] {
+        assert!(contract.check_row(&with("strict", bad.clone())).is_err());
+        assert_eq!(outside("mended", bad), (Cell::F64(5.0), 0, 1));
+    }
+    assert_eq!(outside("loose", json!(11)), (Cell::F64(11.0), 1, 0));
+    assert_eq!(outside("loose", json!("x")), (Cell::Null, 1, 0));
+    let mut short = row(good.clone());
+    short.remove("mended");
+    short.remove("loose");
+    let typed = contract.check_row(&short).unwrap();
+    assert_eq!(
+        (typed.get("mended"), typed.get("loose")),
+        (Some(&Cell::F64(5.0)), Some(&Cell::Null))
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_work_is_refused_with_the_contract() {
+    let refused = |property: Value| {
+        let errors = Contract::from_value(document(json!([property]))).unwrap_err();
+        errors[0].detail.clone()
+    };
+    let said = refused(policy("a", Some("default"), None));
+    assert!(said.contains("viaduct.default, value"), "{said}");
+    let said = refused(policy("a", Some("ignore"), None));
+    assert!(said.contains("`refuse`, `default` or `count`"), "{said}");
+    let said = refused(policy("a", Some("default"), Some(json!("five"))));
+    assert!(said.contains("`a` is text"), "{said}");
+}
+
+#[test]
+fn a_renamed_column_is_named() {
+    let contract = contract(json!([policy("emp_var_rate", None, None), policy("age", None, None)]));
+    let said = problems(&contract, json!({"emp.var.rate": 1, "age": 2, "zip": 3}));
+    assert!(
+        said[0].contains("has `emp.var.rate`") && said[0].contains("was `emp_var_rate` renamed?")
+    );
+    let said = problems(&contract, json!({"emp_var_rate": 1, "customer_age": 2}));
+    assert!(said[0].contains("has `customer_age`"), "{said:?}");
+    let said = problems(&contract, json!({"emp_var_rate": 1, "years": 2, "zip": 3}));
+    assert!(said[0].ends_with("came instead: `years`, `zip`"), "{said:?}");
+    let said = problems(&contract, json!({"emp_var_rate": 1}));
+    assert!(said[0].ends_with("the contract requires it"), "{said:?}");
+    let columns = Columns {
+        rows: 2,
+        columns: vec![
+            ("emp_var_rate".into(), crate::columns::Cells::F32(vec![1.0, 2.0]).into()),
+            ("agee".into(), crate::columns::Cells::F32(vec![1.0, 2.0]).into()),
+        ],
+    };
+    let errors = contract.check_columns(columns).unwrap_err();
+    assert!(errors[1].0 == 1 && errors[1].1.detail.contains("has `agee`"), "{errors:?}");
+}
+
+fn cell() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (-3i64..14).prop_map(|n| json!(n)),
+        Just(json!(2.5)),
+        Just(json!(1e39)),
+        Just(Value::Null),
+    ]
+}
+
+proptest! {
+    /// Columns are checked as their rows would be, whatever stands in them.
+    #[test]
+    fn columns_and_rows_agree(cells in proptest::collection::vec((cell(), cell(), cell()), 1..6)) {
+        let mut whole = policy("whole", Some("count"), None);
+        whole["logicalType"] = json!("integer");
+        let mut free = policy("free", None, None);
+        free["required"] = json!(false);
+        let contract = contract(json!([policy("a", Some("default"), Some(json!(5))), whole, free]));
+        let rows: Vec<_> = cells
+            .iter()
+            .map(|(a, b, c)| row(json!({"a": a, "whole": b, "free": c})))
+            .collect();
+        let untyped: Vec<_> = rows.iter().map(|row| TypedRow {
+            cells: row.iter().map(|(name, value)| (name.as_str().into(), match value {
+                Value::Null => Cell::Null,
+                value => Cell::F64(value.as_f64().unwrap()),
+            })).collect(),
+            ..Default::default()
+        }).collect();
+        let columns = Columns::from_rows(&untyped).unwrap();
+        let typed: Vec<_> = rows.iter().map(|row| contract.check_row(row)).collect();
+        match contract.check_columns(columns) {
+            Ok(checked) => for (number, row) in typed.into_iter().enumerate() {
+                let row = row.unwrap();
+                prop_assert_eq!(&checked.columns.typed_row(number).cells, &row.cells);
+                let count = |all: &[(usize, Arc<str>)]| all.iter().filter(|(n, _)| *n == number).count();
+                prop_assert_eq!(count(&checked.outside), row.outside.len());
+                prop_assert_eq!(count(&checked.defaulted), row.defaulted.len());
+            },
+            Err(errors) => {
+                let bad: usize = typed.iter().filter_map(|row| row.as_ref().err()).map(Vec::len).sum();
+                prop_assert_eq!(errors.len(), bad);
+            }
+        }
+    }
+}
