@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::decisions::DecisionsVerb;
+use crate::rollout::RolloutVerb;
+use crate::serving::{AlertVerb, DeployArgs, DrillArgs, KillArgs};
+
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
 pub enum Remote {
-    /// Create or change a project from its file
+    /// Create or change a project or an endpoint from its file
     Apply(ApplyArgs),
     /// Show what `apply` would change; exits 5 when there is something
     Diff(FileArgs),
@@ -15,7 +19,7 @@ pub enum Remote {
     Get(GetArgs),
     /// Show one thing whole
     Describe(DescribeArgs),
-    /// Delete a project that has no evidence yet
+    /// Delete a project without evidence, or an endpoint without a project
     Delete {
         #[command(subcommand)]
         what: DeleteWhat,
@@ -79,10 +83,36 @@ pub enum Remote {
         #[command(subcommand)]
         verb: TokenVerb,
     },
+    /// Deploy a registered model as an endpoint of its own
+    Deploy(DeployArgs),
+    /// Bring a new version into service step by step
+    Rollout {
+        #[command(subcommand)]
+        verb: RolloutVerb,
+    },
+    /// Stop an endpoint's model at once; the fallback answers
+    Kill(KillArgs),
+    /// Let a killed endpoint's model answer again
+    Revive {
+        /// The endpoint's name
+        endpoint: String,
+    },
+    /// Try an endpoint's safety nets; exits 5 when one does not hold
+    Drill(DrillArgs),
+    /// What somebody has to act on
+    Alert {
+        #[command(subcommand)]
+        verb: AlertVerb,
+    },
     /// Teams and systems that call an endpoint
     Consumer {
         #[command(subcommand)]
         verb: ConsumerVerb,
+    },
+    /// Decisions out of the log: export, replay, erase
+    Decisions {
+        #[command(subcommand)]
+        verb: DecisionsVerb,
     },
     /// The server's clock
     Clock {
@@ -173,6 +203,11 @@ pub enum Described {
 pub enum DeleteWhat {
     /// A project that has no evidence yet
     Project {
+        /// Its name
+        name: String,
+    },
+    /// An endpoint that no project owns
+    Endpoint {
         /// Its name
         name: String,
     },
@@ -332,6 +367,27 @@ pub enum TokenVerb {
 pub enum ConsumerVerb {
     /// Add a consumer to an endpoint; its key is shown once
     Add {
+        /// The endpoint's name
+        endpoint: String,
+        /// The consumer's name
+        name: String,
+        /// Rows a second that it may ask for, lastingly
+        #[arg(long)]
+        rate_per_second: Option<f64>,
+        /// Rows that it may ask for at once
+        #[arg(long, requires = "rate_per_second")]
+        burst: Option<u32>,
+        /// Rows a day that it may ask for
+        #[arg(long)]
+        quota_per_day: Option<u64>,
+    },
+    /// The consumers of an endpoint with their limits
+    List {
+        /// The endpoint's name
+        endpoint: String,
+    },
+    /// Make a consumer's key useless
+    Revoke {
         /// The endpoint's name
         endpoint: String,
         /// The consumer's name

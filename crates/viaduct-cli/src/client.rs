@@ -1,5 +1,6 @@
 //! HTTP to one server.
 
+use std::io;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -102,28 +103,7 @@ impl Client {
 
     /// Sends and reads; a status of 400 and above becomes [`Failure::Declined`].
     pub(crate) fn send(&self, method: &str, path: &str, body: Body<'_>) -> Result<Value, Failure> {
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.server))
-            .header("Accept", "application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("Authorization", authorization.expose());
-        }
-        let bytes = match body {
-            Body::Empty => Vec::new(),
-            Body::Json(value) => {
-                request = request.header("Content-Type", "application/json");
-                value.to_string().into_bytes()
-            }
-            Body::Text { kind, text } => {
-                request = request.header("Content-Type", kind);
-                text.as_bytes().to_vec()
-            }
-        };
-        let request = request.body(bytes).map_err(|error| {
-            Failure::Usage(format!("`{}{path}` cannot be asked for: {error}", self.server))
-        })?;
-        let mut answer = self.agent.run(request).map_err(|error| self.away(&error))?;
+        let mut answer = self.ask(method, path, body, "application/json")?;
         let status = answer.status().as_u16();
         let text = answer
             .body_mut()
@@ -143,6 +123,51 @@ impl Client {
                 self.server
             ))
         })
+    }
+
+    /// Copies an answer of any length; answers its bytes. An answer that breaks off is a failure.
+    pub(crate) fn download(&self, path: &str, out: &mut dyn io::Write) -> Result<u64, Failure> {
+        let mut answer = self.ask("GET", path, Body::Empty, "*/*")?;
+        let status = answer.status().as_u16();
+        if status >= 400 {
+            let text = answer.body_mut().read_to_string().map_err(|error| self.away(&error))?;
+            return Err(Failure::Declined(Box::new(Problem::from_body(status, &text))));
+        }
+        let mut body = answer.into_body().into_with_config().limit(u64::MAX).reader();
+        io::copy(&mut body, out).map_err(|error| {
+            Failure::Broken(format!("the answer of `{}{path}` broke off: {error}", self.server))
+        })
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Body<'_>,
+        accept: &str,
+    ) -> Result<ureq::http::Response<ureq::Body>, Failure> {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.server))
+            .header("Accept", accept);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization.expose());
+        }
+        let bytes = match body {
+            Body::Empty => Vec::new(),
+            Body::Json(value) => {
+                request = request.header("Content-Type", "application/json");
+                value.to_string().into_bytes()
+            }
+            Body::Text { kind, text } => {
+                request = request.header("Content-Type", kind);
+                text.as_bytes().to_vec()
+            }
+        };
+        let request = request.body(bytes).map_err(|error| {
+            Failure::Usage(format!("`{}{path}` cannot be asked for: {error}", self.server))
+        })?;
+        self.agent.run(request).map_err(|error| self.away(&error))
     }
 
     fn away(&self, error: &ureq::Error) -> Failure {

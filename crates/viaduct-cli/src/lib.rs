@@ -9,6 +9,7 @@
 mod apply;
 mod args;
 mod client;
+mod decisions;
 mod failure;
 mod gates;
 mod manifest;
@@ -17,6 +18,8 @@ mod nouns;
 mod people;
 mod printer;
 mod problem;
+mod rollout;
+mod serving;
 mod table;
 
 pub use args::Remote;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::args::{DeleteWhat, DescribeArgs, Described, GetArgs, Listed, Remote};
 use crate::client::segment;
-use crate::{Failure, Session, gates, measure, people, table};
+use crate::{Failure, Session, decisions, gates, measure, people, rollout, serving, table};
 
 impl Remote {
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -14,6 +14,15 @@ impl Remote {
             Remote::Get(args) => get(session, args),
             Remote::Describe(args) => describe(session, args),
             Remote::Delete { what: DeleteWhat::Project { name } } => delete(session, name),
+            Remote::Delete { what: DeleteWhat::Endpoint { name } } => {
+                serving::delete(session, name)
+            }
+            Remote::Deploy(args) => serving::deploy(session, args),
+            Remote::Rollout { verb } => rollout::run(session, verb),
+            Remote::Kill(args) => serving::kill(session, args),
+            Remote::Revive { endpoint } => serving::revive(session, endpoint),
+            Remote::Drill(args) => serving::drill(session, args),
+            Remote::Alert { verb } => serving::alert(session, verb),
             Remote::Collect { project } => measure::collect(session, project),
             Remote::Review { verb } => gates::review(session, verb),
             Remote::Trial { verb } => measure::trial(session, verb),
@@ -28,6 +37,7 @@ impl Remote {
             Remote::User { verb } => people::user(session, verb),
             Remote::Token { verb } => people::token(session, verb),
             Remote::Consumer { verb } => people::consumer(session, verb),
+            Remote::Decisions { verb } => decisions::run(session, verb),
             Remote::Clock { verb } => measure::clock(session, verb),
             Remote::Openapi => openapi(session),
         }
@@ -44,9 +54,11 @@ impl Listed {
     fn list(self) -> List {
         let (path, columns, of_project): (_, &[&str], _) = match self {
             Listed::Projects => ("/projects", &["name", "title", "stage", "state", "tier"], false),
-            Listed::Endpoints => {
-                ("/endpoints", &["name", "mode", "model", "version", "project"], false)
-            }
+            Listed::Endpoints => (
+                "/endpoints",
+                &["name", "mode", "model", "version", "project", "unowned", "fallback"],
+                false,
+            ),
             Listed::Users => {
                 ("/users", &["name", "role", "created_at", "signed_in_at", "disabled_at"], false)
             }

@@ -56,10 +56,39 @@ pub(crate) fn token(session: &mut Session<'_>, verb: &TokenVerb) -> Result<(), F
 }
 
 pub(crate) fn consumer(session: &mut Session<'_>, verb: &ConsumerVerb) -> Result<(), Failure> {
-    let ConsumerVerb::Add { endpoint, name } = verb;
-    let path = format!("/api/v1/endpoints/{}/consumers", segment(endpoint));
-    let answer = session.client.post(&path, json!({"name": name}))?;
-    show_once(session, &answer, "key")
+    match verb {
+        ConsumerVerb::Add { endpoint, name, rate_per_second, burst, quota_per_day } => {
+            let path = format!("/api/v1/endpoints/{}/consumers", segment(endpoint));
+            let mut body = json!({ "name": name });
+            let limits = [
+                ("rate_per_second", rate_per_second.map(Value::from)),
+                ("burst", burst.map(Value::from)),
+                ("quota_per_day", quota_per_day.map(Value::from)),
+            ];
+            for (key, value) in limits {
+                if let Some(value) = value {
+                    body[key] = value;
+                }
+            }
+            let answer = session.client.post(&path, body)?;
+            show_once(session, &answer, "key")
+        }
+        ConsumerVerb::List { endpoint } => {
+            let path = format!("/api/v1/endpoints/{}/consumers", segment(endpoint));
+            let answer = session.client.get(&path)?;
+            let columns = ["name", "rate_per_second", "burst", "quota_per_day", "created_at", "id"];
+            session.printer.answer(&answer, |answer, paint| {
+                table::list(answer, &columns, "no consumer yet", paint)
+            })
+        }
+        ConsumerVerb::Revoke { endpoint, name } => {
+            let path =
+                format!("/api/v1/endpoints/{}/consumers/{}", segment(endpoint), segment(name));
+            session.client.delete(&path)?;
+            session.printer.say(&format!("the key of `{name}` no longer works"));
+            Ok(())
+        }
+    }
 }
 
 pub(crate) fn whoami(session: &mut Session<'_>) -> Result<(), Failure> {

@@ -38,6 +38,11 @@ impl Printer {
         self.format == Format::Json
     }
 
+    /// Whether what was printed can be drawn over: colours are only used on a terminal.
+    pub(crate) fn is_live(&self) -> bool {
+        self.format == Format::Table && self.paint == Paint::Colour
+    }
+
     /// Data, on standard output.
     ///
     /// # Errors
