@@ -1,7 +1,7 @@
 //! From credentials on the wire to a [`Caller`] on the request.
 //!
 //! Read here: a Bearer token, Basic name and password (MLflow clients), a session cookie, a
-//! consumer's key (`X-Api-Key`, or a Bearer token that starts with `vdk_`). A wrong credential is
+//! consumer's key (`X-Api-Key` or `X-Viaduct-Key`, or a Bearer token that starts with `vdk_`). A wrong credential is
 //! refused at once; none at all makes an anonymous caller, and the authorisation table decides.
 
 use axum::extract::{Request, State};
@@ -44,7 +44,8 @@ pub async fn authenticate(State(app): State<App>, mut request: Request, next: Ne
 }
 
 fn credential(headers: &HeaderMap) -> Result<Credential, Refusal> {
-    if let Some(key) = headers.get("x-api-key").and_then(|v| v.to_str().ok()) {
+    let key = headers.get("x-api-key").or_else(|| headers.get("x-viaduct-key"));
+    if let Some(key) = key.and_then(|v| v.to_str().ok()) {
         return Ok(Credential::ConsumerKey(Secret::new(key.to_owned())));
     }
     let Some(value) = headers.get(header::AUTHORIZATION) else {
@@ -104,6 +105,7 @@ mod tests {
         assert!(matches!(read("authorization", "Bearer vdt_x"), Ok(Credential::Token(_))));
         assert!(matches!(read("authorization", "bearer vdk_x"), Ok(Credential::ConsumerKey(_))));
         assert!(matches!(read("x-api-key", "vdk_x"), Ok(Credential::ConsumerKey(_))));
+        assert!(matches!(read("x-viaduct-key", "vdk_x"), Ok(Credential::ConsumerKey(_))));
         assert!(matches!(
             read("authorization", "Basic YWRhOnB3OjE="),
             Ok(Credential::Password { name, password }) if name == "ada" && password.expose() == "pw:1"

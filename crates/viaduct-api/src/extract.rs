@@ -3,11 +3,12 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use viaduct_base::{FieldError, Kind, Refusal};
 use viaduct_domain::permission::Caller;
 
+use crate::body;
 use crate::problem::Problem;
 
 /// A JSON body. Only `application/json` is read, so that a foreign page cannot post a form here.
@@ -16,16 +17,15 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_json(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            Refusal::new(Kind::TooLarge, format!("the body could not be read: {rejection}"))
-        })?;
+        let bytes = body::read(request.into_body()).await?;
         Ok(Self(parse_json(&bytes)?))
     }
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Why demanded: a form of a foreign page can post other types, but not this one.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().map(str::trim) == Some("application/json") {
         return Ok(());
@@ -37,7 +37,7 @@ fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Reads JSON; a syntax or shape error carries its line and column.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = FieldError {
             pointer: String::new(),
@@ -92,7 +92,7 @@ pub struct Text(pub String);
 impl<S: Send + Sync> FromRequest<S> for Text {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let plain = kind.and_then(|k| k.split(';').next()).map(str::trim).unwrap_or_default();
         let from_a_form =
@@ -103,9 +103,7 @@ impl<S: Send + Sync> FromRequest<S> for Text {
             );
             return Err(Refusal::new(Kind::InvalidInput, detail).into());
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            Refusal::new(Kind::TooLarge, format!("the body could not be read: {rejection}"))
-        })?;
+        let bytes = body::read(request.into_body()).await?;
         String::from_utf8(bytes.to_vec()).map(Self).map_err(|error| {
             Refusal::new(Kind::InvalidInput, format!("the body is not UTF-8: {error}")).into()
         })
@@ -118,11 +116,9 @@ pub struct OptionalBody<T>(pub T);
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let headers = request.headers().clone();
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            Refusal::new(Kind::TooLarge, format!("the body could not be read: {rejection}"))
-        })?;
+        let bytes = body::read(request.into_body()).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }

@@ -4,8 +4,10 @@
 //! of the authorisation table that guards it.
 
 pub mod authenticate;
+pub mod body;
 pub mod extract;
 pub mod guard;
+pub mod inline;
 pub mod mlflow;
 mod native;
 pub mod oip;
@@ -14,7 +16,8 @@ pub mod predict;
 pub mod problem;
 mod router;
 pub mod routes;
-pub use router::{router, rows};
+mod scoring;
+pub use router::{guarded, router, rows};
 
 #[cfg(test)]
 mod serving_tests;

@@ -1,26 +1,29 @@
 //! The Open Inference Protocol v2 over REST: an endpoint is a model of the protocol.
 //!
-//! JSON tensors; the binary extension is declined with the setting that turns it off.
+//! With the extensions that `tritonclient` uses: binary tensors, configuration, statistics.
+//! [`call`], [`raw`], [`tensor`] and [`describe`] are what the protocol over gRPC shares.
 
-mod tensor;
+pub mod call;
+pub mod describe;
+mod infer;
+pub mod raw;
+pub mod tensor;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
-use viaduct_base::{Error, Kind, Refusal, RequestId, Timestamp};
+use serde_json::{Value, json};
+use viaduct_base::{Error, Refusal, RequestId, Timestamp};
 use viaduct_domain::permission::Operation;
-use viaduct_gateway::{EndpointMetadata, InferAnswer, InferCall, TensorMetadata};
-use viaduct_wire::oip::{
-    InferRequest, InferResponse, MetadataTensor, ModelMetadata, ServerMetadata, request_schema,
-};
+use viaduct_gateway::EndpointMetadata;
+use viaduct_wire::oip::{ModelMetadata, ServerMetadata, request_schema};
 
-use crate::extract::parse_json;
-use crate::predict::{Key, Serving, off_the_reactor};
+use crate::body::Payload;
+use crate::predict::{Key, Serving};
 use crate::problem;
-use crate::routes::{Routes, doc};
+use crate::routes::{Doc, Routes, doc};
+use call::check_version;
 
 const TAG: &str = "open inference protocol";
 
@@ -29,26 +32,31 @@ pub fn routes() -> Routes {
     let infer_doc =
         doc(TAG, "Infer: one decision for each row of the tensors").body(request_schema);
     let serving = Operation::ReadServing;
+    let health = Operation::Health;
     Routes::new()
-        .get("/v2", Operation::Health, server, doc(TAG, "Server metadata"))
-        .get("/v2/health/live", Operation::Health, live, doc(TAG, "Whether the server lives"))
-        .get("/v2/health/ready", Operation::Health, ready, doc(TAG, "Whether it answers"))
+        .get("/v2", health, server, doc(TAG, "Server metadata"))
+        .get("/v2/", health, server, doc(TAG, "Server metadata, as the published document has it"))
+        .get("/v2/health/live", health, live, doc(TAG, "Whether the server lives"))
+        .get("/v2/health/ready", health, ready, doc(TAG, "Whether it answers"))
+        .get("/v2/models/stats", serving, all_stats, doc(TAG, "What every endpoint counted"))
         .get("/v2/models/{name}", serving, model, doc(TAG, "What an endpoint takes and gives"))
         .get("/v2/models/{name}/ready", serving, model_ready, doc(TAG, "Whether it answers"))
+        .get("/v2/models/{name}/config", serving, config, doc(TAG, "Its configuration"))
+        .get("/v2/models/{name}/stats", serving, stats, doc(TAG, "What it counted"))
         .post("/v2/models/{name}/infer", Operation::Predict, infer, infer_doc)
-        .get("/v2/models/{name}/versions/{version}", serving, version, doc(TAG, "One version"))
-        .get(
-            "/v2/models/{name}/versions/{version}/ready",
-            serving,
-            version_ready,
-            doc(TAG, "Whether that version answers"),
-        )
-        .post(
-            "/v2/models/{name}/versions/{version}/infer",
-            Operation::Predict,
-            infer_version,
-            infer_doc,
-        )
+        .merge(version_routes(infer_doc))
+}
+
+fn version_routes(infer_doc: Doc) -> Routes {
+    let serving = Operation::ReadServing;
+    let base = "/v2/models/{name}/versions/{version}";
+    let at = |end: &str| format!("{base}{end}");
+    Routes::new()
+        .get(base, serving, version, doc(TAG, "One version"))
+        .get(&at("/ready"), serving, version_ready, doc(TAG, "Whether that version answers"))
+        .get(&at("/config"), serving, version_config, doc(TAG, "That version's configuration"))
+        .get(&at("/stats"), serving, version_stats, doc(TAG, "What that version counted"))
+        .post(&at("/infer"), Operation::Predict, infer_version, infer_doc)
 }
 
 /// An error in the protocol's form.
@@ -87,8 +95,7 @@ fn with_places(refusal: Refusal) -> Refusal {
 }
 
 pub(crate) async fn server() -> Json<ServerMetadata> {
-    let version = env!("CARGO_PKG_VERSION");
-    Json(ServerMetadata { name: "viaduct", version, extensions: Vec::new() })
+    Json(describe::server())
 }
 
 async fn live() -> Json<Value> {
@@ -108,7 +115,7 @@ pub(crate) async fn model(
     State(Serving(gateway)): State<Serving>,
     Path(name): Path<String>,
 ) -> Result<Json<ModelMetadata>, Declined> {
-    Ok(Json(metadata(gateway.metadata(&name)?)))
+    Ok(Json(describe::model(gateway.metadata(&name)?)))
 }
 
 pub(crate) async fn version(
@@ -117,7 +124,7 @@ pub(crate) async fn version(
 ) -> Result<Json<ModelMetadata>, Declined> {
     let found = gateway.metadata(&name)?;
     check_version(&found, &version)?;
-    Ok(Json(metadata(found)))
+    Ok(Json(describe::model(found)))
 }
 
 pub(crate) async fn model_ready(
@@ -145,93 +152,52 @@ pub(crate) async fn infer(
     State(serving): State<Serving>,
     key: Key,
     Path(name): Path<String>,
-    body: Bytes,
-) -> Result<Json<InferResponse>, Declined> {
-    run(serving, key, name, &body).await
+    payload: Payload,
+) -> Result<Response, Declined> {
+    Ok(infer::run(serving, key, name, None, payload).await?)
 }
 
 async fn infer_version(
     State(serving): State<Serving>,
     key: Key,
     Path((name, version)): Path<(String, String)>,
-    body: Bytes,
-) -> Result<Json<InferResponse>, Declined> {
-    check_version(&serving.0.metadata(&name)?, &version)?;
-    run(serving, key, name, &body).await
+    payload: Payload,
+) -> Result<Response, Declined> {
+    Ok(infer::run(serving, key, name, Some(version), payload).await?)
 }
 
-async fn run(
-    Serving(gateway): Serving,
-    Key(key): Key,
-    name: String,
-    body: &Bytes,
-) -> Result<Json<InferResponse>, Declined> {
-    let request: InferRequest = parse_json(body)?;
-    let inputs = request.inputs.into_iter().map(tensor::read).collect::<Result<Vec<_>, _>>()?;
-    let call = InferCall {
-        endpoint: name.clone(),
-        key,
-        inputs,
-        outputs: request.outputs.into_iter().map(|output| output.name).collect(),
-        entity: text(&request.parameters, "entity")?,
-        keys: text(&request.parameters, "keys")?,
-        replayed: request.parameters.get("replayed").and_then(Value::as_bool).unwrap_or_default(),
-    };
-    let answer = off_the_reactor(move || gateway.infer(call)).await?;
-    Ok(Json(response(name, request.id, answer)))
+pub(crate) async fn config(
+    State(Serving(gateway)): State<Serving>,
+    Path(name): Path<String>,
+) -> Result<Json<describe::Config>, Declined> {
+    Ok(Json(describe::config(gateway.metadata(&name)?)))
 }
 
-/// A scalar parameter as text.
-fn text(parameters: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
-    match parameters.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(Value::Number(number)) => Ok(Some(number.to_string())),
-        Some(_) => {
-            let detail = format!("the parameter `{name}` is a text: per-row values are tensors");
-            Err(Refusal::new(Kind::InvalidInput, detail))
-        }
-    }
+async fn version_config(
+    State(Serving(gateway)): State<Serving>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<describe::Config>, Declined> {
+    let found = gateway.metadata(&name)?;
+    check_version(&found, &version)?;
+    Ok(Json(describe::config(found)))
 }
 
-fn check_version(found: &EndpointMetadata, version: &str) -> Result<(), Refusal> {
-    if found.versions.iter().any(|served| served == version) {
-        return Ok(());
-    }
-    let detail = format!(
-        "endpoint `{}` serves version {}, not the one that was asked for; leave the version out",
-        found.name,
-        if found.versions.is_empty() { "none".into() } else { found.versions.join(", ") }
-    );
-    Err(Refusal::new(Kind::NotFound, detail))
+pub(crate) async fn stats(
+    State(Serving(gateway)): State<Serving>,
+    Path(name): Path<String>,
+) -> Result<Json<describe::Statistics>, Declined> {
+    Ok(Json(describe::statistics(&gateway, &name, "")?))
 }
 
-fn metadata(found: EndpointMetadata) -> ModelMetadata {
-    let tensors = |tensors: Vec<TensorMetadata>| {
-        let tensors = tensors.into_iter();
-        tensors
-            .map(|t| MetadataTensor { name: t.name, datatype: t.datatype, shape: t.shape })
-            .collect()
-    };
-    ModelMetadata {
-        name: found.name,
-        versions: found.versions,
-        platform: "onnxruntime_onnx",
-        inputs: tensors(found.inputs),
-        outputs: tensors(found.outputs),
-    }
+async fn version_stats(
+    State(Serving(gateway)): State<Serving>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<describe::Statistics>, Declined> {
+    Ok(Json(describe::statistics(&gateway, &name, &version)?))
 }
 
-fn response(name: String, id: Option<String>, answer: InferAnswer) -> InferResponse {
-    InferResponse {
-        model_name: name,
-        model_version: answer.model_version.map(|version| version.to_string()),
-        id,
-        parameters: answer
-            .parameters
-            .into_iter()
-            .map(|p| (p.name.into(), p.value.into()))
-            .collect(),
-        outputs: answer.outputs.into_iter().map(tensor::write).collect(),
-    }
+async fn all_stats(
+    State(Serving(gateway)): State<Serving>,
+) -> Result<Json<describe::Statistics>, Declined> {
+    Ok(Json(describe::statistics(&gateway, "", "")?))
 }

@@ -39,14 +39,74 @@ impl IntoResponse for Problem {
 
 /// A refusal in the dialect of the path that was asked.
 pub fn refusal_response(path: &str, refusal: &Refusal) -> Response {
-    if path.contains("/mlflow") {
+    if path.contains("/mlflow") || is_scoring(path) {
         mlflow_refusal(refusal)
     } else if path.starts_with("/v2") {
         let body = Json(json!({ "error": refusal.detail }));
-        (status(refusal.kind), body).into_response()
+        with_retry_after((status(refusal.kind), body).into_response(), refusal.retry_after_s)
+    } else if is_grpc(path) {
+        grpc_refusal(refusal)
     } else {
         native_refusal(refusal)
     }
+}
+
+/// MLflow's scoring protocol lies under the endpoint's own address.
+fn is_scoring(path: &str) -> bool {
+    path.starts_with("/endpoints/")
+        && ["/invocations", "/ping", "/health", "/version"].iter().any(|end| path.ends_with(end))
+}
+
+/// Whether a path is a method of a gRPC service.
+pub fn is_grpc(path: &str) -> bool {
+    path.starts_with("/inference.") || path.starts_with("/grpc.")
+}
+
+/// The gRPC status of a refusal.
+pub fn grpc_code(kind: Kind) -> i32 {
+    match kind.status() {
+        400 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        405 => 12,
+        408 => 1,
+        409 => 9,
+        413 | 429 => 8,
+        503 => 14,
+        504 => 4,
+        _ => 2,
+    }
+}
+
+/// Trailers alone: what a gRPC client reads where nothing was answered.
+fn grpc_refusal(refusal: &Refusal) -> Response {
+    let mut response = Response::new(axum::body::Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(grpc_code(refusal.kind)));
+    // The message travels percent-encoded.
+    let message: String = refusal
+        .detail
+        .bytes()
+        .map(|byte| match byte {
+            b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    if let Ok(message) = HeaderValue::from_str(&message) {
+        headers.insert("grpc-message", message);
+    }
+    response
+}
+
+/// Says when to come again where the refusal is one of load; in a second where nobody knows.
+fn with_retry_after(mut response: Response, seconds: Option<u32>) -> Response {
+    if matches!(response.status().as_u16(), 429 | 503) {
+        let seconds = HeaderValue::from(seconds.unwrap_or(1));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }
 
 fn status(kind: Kind) -> StatusCode {
@@ -71,10 +131,7 @@ fn native_refusal(refusal: &Refusal) -> Response {
         // Why not `Basic`: browsers would pop up their own box over our login page.
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if kind.status() == 429 || kind.status() == 503 {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    with_retry_after(response, refusal.retry_after_s)
 }
 
 fn mlflow_refusal(refusal: &Refusal) -> Response {
@@ -93,7 +150,7 @@ fn mlflow_refusal(refusal: &Refusal) -> Response {
         let basic = HeaderValue::from_static("Basic realm=\"viaduct\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
     }
-    response
+    with_retry_after(response, refusal.retry_after_s)
 }
 
 /// Logs the fault once, here where it is handled, and gives the caller an id to quote.
@@ -115,5 +172,5 @@ pub fn fault_response(fault: &Fault) -> Response {
     let mut response = (code, Json(body)).into_response();
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    with_retry_after(response, None)
 }

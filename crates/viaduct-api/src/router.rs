@@ -13,24 +13,27 @@ use viaduct_app::App;
 use viaduct_base::{Kind, Refusal};
 use viaduct_domain::permission::Operation;
 
+use crate::body::BODY_BYTES_MAX;
 use crate::guard::AllowedHosts;
 use crate::routes::{Routes, Row, doc};
-use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem};
-
-/// Largest body of a native or OIP request; artifacts stream without a limit of their own.
-const BODY_BYTES_MAX: usize = 64 << 20;
+use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem, scoring};
 
 /// Every route of the API with its operation; `document` is what describes them.
 fn routes(document: Arc<Value>) -> Routes {
-    native::routes().merge(predict::routes()).merge(oip::routes()).merge(mlflow::routes()).get(
-        "/api/openapi.json",
-        Operation::ReadOpenApi,
-        move || {
-            let document = Arc::clone(&document);
-            async move { Json((*document).clone()) }
-        },
-        doc("platform", "This document"),
-    )
+    native::routes()
+        .merge(predict::routes())
+        .merge(oip::routes())
+        .merge(scoring::routes())
+        .merge(mlflow::routes())
+        .get(
+            "/api/openapi.json",
+            Operation::ReadOpenApi,
+            move || {
+                let document = Arc::clone(&document);
+                async move { Json((*document).clone()) }
+            },
+            doc("platform", "This document"),
+        )
 }
 
 /// The rows of the API alone, for documents and tests.
@@ -39,13 +42,18 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// The API beside the pages, which bring their own guarded routes and the rows of them.
-///
-/// Order, outermost first: panics are caught, Host and Origin are checked, the caller is
-/// authenticated, the operation's row of the authorisation table is checked, the handler runs.
 pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
     let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
     let api = routes(Arc::new(openapi::document(&rows))).finish().0;
-    api.merge(pages)
+    guarded(api.merge(pages), app, hosts)
+}
+
+/// Routes with what stands before every one of them.
+///
+/// Order, outermost first: panics are caught, Host and Origin are checked, the caller is
+/// authenticated, the operation's row of the authorisation table is checked, the handler runs.
+pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
+    routes
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -70,6 +78,10 @@ async fn fallback(uri: Uri) -> Response {
     let path = uri.path();
     if path.contains("/mlflow") {
         return mlflow::unknown_endpoint(path);
+    }
+    if problem::is_grpc(path) {
+        let detail = format!("there is no method `{path}`");
+        return problem::refusal_response(path, &Refusal::new(Kind::MethodNotAllowed, detail));
     }
     let detail = format!("nothing answers at `{path}`: `/api` lists what does");
     problem::refusal_response(path, &Refusal::new(Kind::NotFound, detail))

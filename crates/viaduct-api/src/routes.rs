@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::Value;
 use viaduct_app::App;
+use viaduct_base::Refusal;
 use viaduct_domain::permission::{Access, Caller, Operation, Who, check};
 
 use crate::problem;
@@ -161,11 +162,19 @@ async fn guard(State(operation): State<Operation>, request: Request, next: Next)
         return problem::fault_response(&viaduct_base::Fault::new("no caller on the request"));
     };
     let has_key = request.extensions().get::<crate::authenticate::ConsumerKey>().is_some();
-    let key_suffices = has_key
-        && caller.who == Who::Anonymous
-        && matches!(operation.access(), Access::ConsumerOr(_));
-    if !key_suffices && let Err(refusal) = check(caller, operation) {
+    if let Err(refusal) = allowed(caller, has_key, operation) {
         return problem::refusal_response(request.uri().path(), &refusal);
     }
     next.run(request).await.into_response()
+}
+
+/// Checks the authorisation row of an operation.
+///
+/// # Errors
+/// The caller may not.
+pub fn allowed(caller: &Caller, has_key: bool, operation: Operation) -> Result<(), Refusal> {
+    let key_suffices = has_key
+        && caller.who == Who::Anonymous
+        && matches!(operation.access(), Access::ConsumerOr(_));
+    if key_suffices { Ok(()) } else { check(caller, operation) }
 }

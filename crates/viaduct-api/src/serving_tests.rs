@@ -24,7 +24,7 @@ use crate::{oip, predict};
 
 fn gateway(dir: &std::path::Path) -> Gateway {
     let (log, _) = DecisionLog::open(&dir.join("decisions"), Durability::Os).unwrap();
-    let config = GatewayConfig { dir: dir.join("gateway"), runtime: RuntimeConfig::new(dir) };
+    let config = GatewayConfig::new(dir.join("gateway"), RuntimeConfig::new(dir));
     Gateway::open(config, log, Arc::new(SystemClock)).unwrap().0
 }
 
@@ -219,12 +219,13 @@ async fn malformed_tensors_are_named() {
         (json!({"datatype": "FP8"}), "`FP8` is no datatype"),
         (json!({"shape": [3]}), "has shape [3] and 1 cells"),
         (json!({"shape": [-1]}), "has shape [-1]"),
-        (json!({"shape": [9223372036854775807i64, 4]}), "has shape"),
+        (json!({"shape": [9223372036854775807i64, 4]}), "not that many"),
         (json!({"shape": [1_000_000_000_000i64, 0], "data": []}), "and 0 cells"),
         (json!({"shape": [0], "data": []}), "`rows` is empty"),
         (json!({"shape": [1, 1, 1]}), "a column is [n] or [n, 1]"),
         (json!({"data": null}), "`data` is missing"),
-        (json!({"parameters": {"binary_data_size": 4}}), "binary_data=False"),
+        (json!({"parameters": {"binary_data_size": 4}}), "0 are left behind the JSON"),
+        (json!({"datatype": "INT8", "data": [300]}), "out of the range of INT8"),
     ] {
         let (status, error) = server.post("/v2/models/leads/infer", tensor(extra)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");

@@ -1,11 +1,16 @@
-//! The Open Inference Protocol v2 over REST: JSON tensors.
+//! The Open Inference Protocol v2 over REST: JSON, and where binary tensors stand in it.
+
+mod cells;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+pub use cells::{Cell, flatten};
 
 /// `POST /v2/models/{name}/infer`. Unknown keys are the protocol's extensions and are let pass.
 #[derive(Debug, Clone, Deserialize)]
-pub struct InferRequest {
+pub struct InferRequest<'a> {
     /// Echoed.
     #[serde(default)]
     pub id: Option<String>,
@@ -13,7 +18,8 @@ pub struct InferRequest {
     #[serde(default)]
     pub parameters: Map<String, Value>,
     /// The tensors.
-    pub inputs: Vec<RequestInput>,
+    #[serde(borrow)]
+    pub inputs: Vec<RequestInput<'a>>,
     /// The outputs that are wanted; the usual ones otherwise.
     #[serde(default)]
     pub outputs: Vec<RequestOutput>,
@@ -21,7 +27,7 @@ pub struct InferRequest {
 
 /// An input tensor.
 #[derive(Debug, Clone, Deserialize)]
-pub struct RequestInput {
+pub struct RequestInput<'a> {
     /// Its name.
     pub name: String,
     /// Its dimensions.
@@ -32,8 +38,8 @@ pub struct RequestInput {
     #[serde(default)]
     pub parameters: Map<String, Value>,
     /// The cells, flat or nested; absent in the binary extension.
-    #[serde(default)]
-    pub data: Option<Value>,
+    #[serde(borrow, default)]
+    pub data: Option<&'a RawValue>,
 }
 
 /// A wanted output.
@@ -73,8 +79,33 @@ pub struct ResponseOutput {
     pub shape: Vec<i64>,
     /// Its type.
     pub datatype: &'static str,
-    /// The cells, flat; null where a row has none.
-    pub data: Vec<Value>,
+    /// `binary_data_size` where the cells follow the JSON as bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<OutputParameters>,
+    /// The cells, flat; null where a row has none; absent in the binary extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<ResponseData>,
+}
+
+/// The protocol's parameters of an output.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct OutputParameters {
+    /// How many bytes it takes behind the JSON.
+    pub binary_data_size: usize,
+}
+
+/// Cells as a JSON list. Numbers that are not finite are null.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum ResponseData {
+    /// Numbers with a fraction.
+    Float(Vec<f64>),
+    /// Whole numbers.
+    Int(Vec<i64>),
+    /// Booleans.
+    Bool(Vec<bool>),
+    /// Texts.
+    Text(Vec<Option<String>>),
 }
 
 /// `GET /v2`.
@@ -124,7 +155,7 @@ pub fn request_schema() -> Value {
             "parameters": { "type": "object" },
             "inputs": { "type": "array", "items": {
                 "type": "object",
-                "required": ["name", "shape", "datatype", "data"],
+                "required": ["name", "shape", "datatype"],
                 "properties": {
                     "name": { "type": "string" },
                     "shape": { "type": "array", "items": { "type": "integer" } },

@@ -100,6 +100,9 @@ pub(crate) struct ServerArgs {
     /// Address and port to answer on [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Address and port for gRPC alone; it also answers on the main port
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc_listen: Option<String>,
     /// `system`, or `simulated` on a data directory that is new
     #[arg(long, value_name = "KIND")]
     pub clock: Option<String>,
@@ -168,6 +171,7 @@ impl ServerArgs {
         let mut flags = self.local.flags();
         flags.extend(given([
             ("server.listen", "--listen", self.listen.clone()),
+            ("server.grpc_listen", "--grpc-listen", self.grpc_listen.clone()),
             ("clock.kind", "--clock", self.clock.clone()),
             ("clock.start", "--clock-start", self.clock_start.clone()),
         ]));

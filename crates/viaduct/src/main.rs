@@ -11,6 +11,7 @@ mod config;
 mod data_dir;
 mod doctor;
 mod files;
+mod listen;
 mod logging;
 mod runtime;
 mod server;

@@ -5,28 +5,35 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use viaduct_api::guard::AllowedHosts;
 use viaduct_api::routes::{Row, doc};
-use viaduct_app::App;
+use viaduct_app::{App, is_away};
 use viaduct_cli::Failure;
 use viaduct_store::OpenError;
 use viaduct_work::Worker;
 
 use crate::config::Config;
+use crate::listen::{self, Limits};
 use crate::wiring;
 
 /// How long requests under way may take after a stop is asked for.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Threads of the reactor beyond the cores: while predictions run on as many as there are cores,
+/// these go on reading and answering.
+const SPARE_THREADS: usize = 2;
+
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores + SPARE_THREADS)
         .enable_all()
         .build()
         .map_err(|e| Failure::Broken(format!("no threads: {e}")))?;
+    viaduct_api::inline::allow(cores);
     runtime.block_on(serve(config))
 }
 
@@ -34,21 +41,51 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let app = wiring::open(&config).await?;
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().unwrap_or(config.listen);
-    app.bind_models().await.map_err(|e| Failure::Broken(e.to_string()))?;
+    let mut doors = vec![(listener, router(app.clone(), &config, address))];
+    if let Some(wanted) = config.grpc_listen {
+        let listener = bind(wanted).await?;
+        let address = listener.local_addr().unwrap_or(wanted);
+        tracing::info!(%address, "gRPC answers");
+        doors.push((listener, grpc_router(app.clone(), &config, address)));
+    }
+    settle(&app).await?;
     let (stop, stopped) = watch::channel(false);
     let worker = tokio::spawn(Worker::new(app.clone()).run(stopped));
     tracing::info!(%address, data_dir = %config.data_dir.display(), "viaduct answers");
-    let answered = answer(listener, router(app, &config, address)).await;
+    let limits = Limits::new(config.connections_max, config.read_timeout.to_std());
+    answer(doors, limits).await;
     // Why ignored: a worker that is gone needs no telling.
     let _ = stop.send(true);
     if tokio::time::timeout(DRAIN, worker).await.is_err() {
         tracing::warn!("a job did not end in time: its lease lapses and it runs again");
     }
-    answered
+    Ok(())
+}
+
+/// Brings the endpoints into service. While the database is away that goes on in the background,
+/// and the data plane serves from its copy.
+async fn settle(app: &App) -> Result<(), Failure> {
+    if app.has_reached_database() {
+        match app.bind_models().await {
+            Err(error) if is_away(&error) => {}
+            done => return done.map_err(|e| Failure::Broken(e.to_string())),
+        }
+    }
+    let app = app.clone();
+    tokio::spawn(async move {
+        if let Err(error) = app.come_back().await {
+            tracing::error!(%error, "the endpoints in the database are not in service");
+        }
+    });
+    Ok(())
+}
+
+fn hosts(config: &Config, address: SocketAddr) -> AllowedHosts {
+    AllowedHosts::new(&address.ip().to_string(), &config.allowed_hosts)
 }
 
 fn router(app: App, config: &Config, address: SocketAddr) -> Router {
-    let hosts = AllowedHosts::new(&address.ip().to_string(), &config.allowed_hosts);
+    let hosts = hosts(config, address);
     let (pages, rows) = viaduct_ui::routes::router();
     let rows = rows.into_iter().map(|row| Row {
         method: row.method,
@@ -56,37 +93,37 @@ fn router(app: App, config: &Config, address: SocketAddr) -> Router {
         operation: row.operation,
         doc: doc("pages", "").gives("text/html"),
     });
+    let pages = pages.merge(grpc_services(&app));
     viaduct_api::router(app, hosts, pages, rows.collect())
 }
 
-/// Answers on `listener` until a stop is asked for, then lets requests under way end.
-async fn answer(listener: TcpListener, router: Router) -> Result<(), Failure> {
-    let (told, heard) = tokio::sync::oneshot::channel::<()>();
-    let stop = async move {
-        stop_asked_for().await;
-        tracing::info!("stopping: requests under way may end");
-        // Why ignored: the receiver is gone only when the server ended by itself.
-        let _ = told.send(());
-    };
-    // Why: small answers must not wait for the other side's delayed acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
-    let late = async {
-        match heard.await {
-            Ok(()) => tokio::time::sleep(DRAIN).await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        ended = async { serving.await } => {
-            ended.map_err(|e| Failure::Broken(format!("the server stopped: {e}")))?;
-        }
-        () = late => tracing::warn!("some requests did not end in time and were cut"),
+/// The port of gRPC alone; the same services are on the main port too.
+fn grpc_router(app: App, config: &Config, address: SocketAddr) -> Router {
+    viaduct_api::guarded(grpc_services(&app), app, hosts(config, address))
+}
+
+/// Why as services at their paths: tonic's own router answers every path that it does not know.
+fn grpc_services(app: &App) -> Router<App> {
+    Router::new()
+        .route_service(viaduct_grpc::INFERENCE_PATH, viaduct_grpc::inference(app))
+        .route_service(viaduct_grpc::HEALTH_PATH, viaduct_grpc::health(app))
+}
+
+/// Answers on every listener until a stop is asked for, then lets requests under way end.
+async fn answer(doors: Vec<(TcpListener, Router)>, limits: Limits) {
+    let (stop, stopped) = watch::channel(false);
+    let mut serving = tokio::task::JoinSet::new();
+    for (listener, router) in doors {
+        serving.spawn(listen::serve(listener, router, limits.clone(), stopped.clone()));
+    }
+    stop_asked_for().await;
+    tracing::info!("stopping: requests under way may end");
+    // Why ignored: nobody listens only when every door is shut already.
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN, serving.join_all()).await.is_err() {
+        tracing::warn!("some requests did not end in time and were cut");
     }
     tracing::info!("stopped");
-    Ok(())
 }
 
 async fn stop_asked_for() {

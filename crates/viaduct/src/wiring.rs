@@ -42,7 +42,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         library: config.runtime_library.clone(),
         ..RuntimeConfig::new(&config.data_dir)
     };
-    let data_plane = GatewayConfig { dir: place("gateway"), runtime: runtime.clone() };
+    let data_plane = GatewayConfig::new(place("gateway"), runtime.clone());
     let (gateway, problems) = Gateway::open(data_plane, decisions.clone(), clock.clone())
         .map_err(|e| in_dir(&place("gateway"), &e.chain()))?;
     for problem in problems {
@@ -57,7 +57,9 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let parts =
         Parts { store, blobs, decisions, gateway, runtime, clock, simulated, policy, settings };
     let app = App::open(parts).await.map_err(|e| fault(&e))?;
-    refuse_open_door(&app, config.listen)?;
+    for listen in [Some(config.listen), config.grpc_listen].into_iter().flatten() {
+        refuse_open_door(&app, listen)?;
+    }
     Ok(app)
 }
 
@@ -65,7 +67,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
 /// on a thread that already drives requests.
 async fn open_store(config: &Config) -> Result<Store, Failure> {
     let (database, data_dir) = (config.database.clone(), config.data_dir.clone());
-    tokio::task::spawn_blocking(move || Store::open(&database, &data_dir))
+    tokio::task::spawn_blocking(move || Store::open_even_if_away(&database, &data_dir))
         .await
         .map_err(|e| Failure::Broken(format!("opening the database did not end: {e}")))?
         .map_err(|e| refused(&e))

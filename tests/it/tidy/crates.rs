@@ -25,6 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["viaduct-app"],
     &["viaduct-work"],
     &["viaduct-api", "viaduct-ui", "viaduct-cli"],
+    &["viaduct-grpc"],
     &["viaduct"],
     &["viaduct-tests"],
 ];
@@ -46,6 +47,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["viaduct-auth"]),
     ("ureq", &["viaduct-cli"]),
     ("axum", &["viaduct-api", "viaduct-ui", "viaduct", "viaduct-tests", "viaduct-testkit"]),
+    ("tonic", &["viaduct-grpc"]),
+    ("prost", &["viaduct-grpc"]),
     ("askama", &["viaduct-ui"]),
     ("clap", &["viaduct-cli", "viaduct", "xtask"]),
     ("statrs", &["viaduct-stats"]),

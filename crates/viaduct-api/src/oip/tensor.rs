@@ -1,86 +1,148 @@
-//! The protocol's JSON tensors to and from typed columns.
+//! The protocol's tensors to and from typed columns.
 
-use serde_json::{Number, Value};
 use viaduct_base::{FieldError, Kind, Refusal};
 use viaduct_gateway::{InputTensor, OutputTensor, TensorData};
-use viaduct_wire::oip::{RequestInput, ResponseOutput};
+use viaduct_wire::oip::{
+    Cell, OutputParameters, RequestInput, ResponseData, ResponseOutput, flatten,
+};
 
-pub(super) fn read(input: RequestInput) -> Result<InputTensor, Refusal> {
-    let RequestInput { name, shape, datatype, parameters, data } = input;
-    let declined = |what: &str| {
-        let detail = format!("tensor `{name}`: {what}");
-        let pointer = format!("/inputs/{name}/data");
-        let error = FieldError { pointer, detail: detail.clone(), line: None, column: None };
-        Refusal::new(Kind::InvalidInput, detail).with_errors(vec![error])
+/// The refusal of a tensor, with its place.
+pub fn declined(name: &str, what: &str) -> Refusal {
+    let name: String = name.chars().take(80).collect();
+    let detail = format!("tensor `{name}`: {what}");
+    let pointer = format!("/inputs/{name}/data");
+    let error = FieldError { pointer, detail: detail.clone(), line: None, column: None };
+    Refusal::new(Kind::InvalidInput, detail).with_errors(vec![error])
+}
+
+/// The sentence about a datatype that is none.
+pub fn no_datatype(named: &str) -> String {
+    let named: String = named.chars().take(20).collect();
+    format!(
+        "`{named}` is no datatype: use FP16, BF16, FP32, FP64, INT8 to INT64, UINT8 to UINT64, \
+         BOOL or BYTES"
+    )
+}
+
+/// A tensor whose cells are as many as its shape says, and finite or null.
+///
+/// # Errors
+/// `invalid-input` that names the tensor.
+pub fn input(name: String, shape: Vec<i64>, data: TensorData) -> Result<InputTensor, Refusal> {
+    let count = match &data {
+        // Why refused here: infinity would reach the model as if it were null.
+        TensorData::Float(cells) => match cells.iter().position(|cell| cell.is_infinite()) {
+            Some(place) => return Err(declined(&name, &format!("cell {place} is infinite"))),
+            None => cells.len(),
+        },
+        TensorData::Int(cells) => cells.len(),
+        TensorData::Bool(cells) => cells.len(),
+        TensorData::Text(cells) => cells.len(),
     };
-    if parameters.contains_key("binary_data_size") {
-        return Err(declined(
-            "binary tensor data is not read here: send `data` as JSON (tritonclient: \
-             `set_data_from_numpy(…, binary_data=False)`)",
-        ));
+    if cells_of(&name, &shape)? != count {
+        return Err(declined(&name, &format!("it has shape {shape:?} and {count} cells")));
     }
-    let Some(data) = data else { return Err(declined("`data` is missing")) };
-    let mut cells = Vec::new();
-    flatten(data, &mut cells);
-    let data = typed(&datatype, cells).map_err(|what| declined(&what))?;
     Ok(InputTensor { name, shape, data })
 }
 
-/// Rows of rows are one list: the shape says how it folds.
-fn flatten(data: Value, cells: &mut Vec<Value>) {
-    match data {
-        Value::Array(items) => items.into_iter().for_each(|item| flatten(item, cells)),
-        cell => cells.push(cell),
-    }
-}
-
-fn typed(datatype: &str, cells: Vec<Value>) -> Result<TensorData, String> {
-    let wrong = |place: usize, wanted: &str| format!("cell {place} is not {wanted} ({datatype})");
-    match datatype {
-        "FP16" | "BF16" | "FP32" | "FP64" => each(cells, |cell| match cell {
-            Value::Null => Some(f64::NAN),
-            other => other.as_f64(),
-        })
-        .map(TensorData::Float)
-        .map_err(|place| wrong(place, "a number")),
-        "INT8" | "INT16" | "INT32" | "INT64" | "UINT8" | "UINT16" | "UINT32" | "UINT64" => {
-            each(cells, |cell| cell.as_i64())
-                .map(TensorData::Int)
-                .map_err(|place| wrong(place, "a whole number of 64 bits"))
-        }
-        "BOOL" => each(cells, |cell| cell.as_bool())
-            .map(TensorData::Bool)
-            .map_err(|place| wrong(place, "true or false")),
-        "BYTES" => each(cells, |cell| match cell {
-            Value::Null => Some(None),
-            Value::String(text) => Some(Some(text.clone())),
-            _ => None,
-        })
-        .map(TensorData::Text)
-        .map_err(|place| wrong(place, "text")),
-        other => {
-            let other: String = other.chars().take(20).collect();
-            Err(format!("`{other}` is no datatype: use FP32, FP64, INT64, BOOL or BYTES"))
-        }
-    }
+/// How many cells a shape has.
+///
+/// # Errors
+/// A dimension is negative, or there are more cells than anybody can send.
+pub fn cells_of(name: &str, shape: &[i64]) -> Result<usize, Refusal> {
+    let cells = shape.iter().try_fold(1usize, |all, n| all.checked_mul(usize::try_from(*n).ok()?));
+    cells.ok_or_else(|| {
+        let what = format!("it has shape {shape:?}: dimensions are 0 or more, and not that many");
+        declined(name, &what)
+    })
 }
 
 /// # Errors
-/// The place of the first cell that does not convert.
-fn each<T>(cells: Vec<Value>, convert: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, usize> {
-    cells.iter().enumerate().map(|(place, cell)| convert(cell).ok_or(place)).collect()
+/// A number beyond 63 bits.
+pub fn signed(words: &[u64]) -> Result<Vec<i64>, String> {
+    let place = words.iter().position(|word| i64::try_from(*word).is_err());
+    match place {
+        None => Ok(words.iter().map(|word| *word as i64).collect()),
+        Some(place) => Err(format!("cell {place} does not fit into 63 bits (UINT64)")),
+    }
 }
 
-pub(super) fn write(tensor: OutputTensor) -> ResponseOutput {
-    let OutputTensor { name, shape, data } = tensor;
-    let (datatype, data) = match data {
-        TensorData::Float(cells) => {
-            let cell = |n: f64| Number::from_f64(n).map_or(Value::Null, Value::Number);
-            ("FP64", cells.into_iter().map(cell).collect())
+pub(super) fn read(tensor: RequestInput<'_>) -> Result<InputTensor, Refusal> {
+    let RequestInput { name, shape, datatype, data, .. } = tensor;
+    let Some(json) = data else { return Err(declined(&name, "`data` is missing")) };
+    let expected = cells_of(&name, &shape)?;
+    let data = match datatype.as_str() {
+        "FP16" | "BF16" | "FP32" | "FP64" => {
+            cells(json, expected, &datatype, "a number").map(TensorData::Float)
         }
-        TensorData::Int(cells) => ("INT64", cells.into_iter().map(Value::from).collect()),
-        TensorData::Bool(cells) => ("BOOL", cells.into_iter().map(Value::from).collect()),
-        TensorData::Text(cells) => ("BYTES", cells.into_iter().map(Value::from).collect()),
+        "BOOL" => cells(json, expected, &datatype, "true or false").map(TensorData::Bool),
+        "BYTES" => cells(json, expected, &datatype, "text").map(TensorData::Text),
+        whole => match range(whole) {
+            None => Err(no_datatype(whole)),
+            Some(range) => cells(json, expected, whole, "a whole number").and_then(|cells| {
+                match cells.iter().position(|cell| !range.contains(cell)) {
+                    None => Ok(TensorData::Int(cells)),
+                    Some(place) => Err(format!("cell {place} is out of the range of {whole}")),
+                }
+            }),
+        },
     };
-    ResponseOutput { name, shape, datatype, data }
+    let data = data.map_err(|what| declined(&name, &what))?;
+    input(name, shape, data)
+}
+
+fn range(datatype: &str) -> Option<std::ops::RangeInclusive<i64>> {
+    Some(match datatype {
+        "INT8" => i8::MIN.into()..=i8::MAX.into(),
+        "INT16" => i16::MIN.into()..=i16::MAX.into(),
+        "INT32" => i32::MIN.into()..=i32::MAX.into(),
+        "INT64" => i64::MIN..=i64::MAX,
+        "UINT8" => 0..=u8::MAX.into(),
+        "UINT16" => 0..=u16::MAX.into(),
+        "UINT32" => 0..=u32::MAX.into(),
+        "UINT64" => 0..=i64::MAX,
+        _ => return None,
+    })
+}
+
+fn cells<T: Cell>(
+    json: &serde_json::value::RawValue,
+    expected: usize,
+    datatype: &str,
+    wanted: &str,
+) -> Result<Vec<T>, String> {
+    flatten(json, expected).map_err(|place| format!("cell {place} is not {wanted} ({datatype})"))
+}
+
+/// The protocol's word for the type of an output.
+pub fn datatype(data: &TensorData) -> &'static str {
+    match data {
+        TensorData::Float(_) => "FP64",
+        TensorData::Int(_) => "INT64",
+        TensorData::Bool(_) => "BOOL",
+        TensorData::Text(_) => "BYTES",
+    }
+}
+
+/// An output as JSON; with `binary` its cells go behind the JSON.
+pub(super) fn write(tensor: OutputTensor, binary: Option<&mut Vec<u8>>) -> ResponseOutput {
+    let OutputTensor { name, shape, data } = tensor;
+    let datatype = datatype(&data);
+    let (parameters, data) = match binary {
+        Some(tail) => {
+            let before = tail.len();
+            super::raw::write(&data, tail);
+            (Some(OutputParameters { binary_data_size: tail.len() - before }), None)
+        }
+        None => {
+            let data = match data {
+                TensorData::Float(cells) => ResponseData::Float(cells),
+                TensorData::Int(cells) => ResponseData::Int(cells),
+                TensorData::Bool(cells) => ResponseData::Bool(cells),
+                TensorData::Text(cells) => ResponseData::Text(cells),
+            };
+            (None, Some(data))
+        }
+    };
+    ResponseOutput { name, shape, datatype, parameters, data }
 }

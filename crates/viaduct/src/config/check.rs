@@ -16,6 +16,12 @@ use super::{ConfigError, Settings};
 pub(crate) struct Config {
     /// Where to answer.
     pub listen: SocketAddr,
+    /// Where gRPC answers beside.
+    pub grpc_listen: Option<SocketAddr>,
+    /// Connections at once.
+    pub connections_max: u32,
+    /// How long a connection may give nothing.
+    pub read_timeout: Span,
     /// Absolute.
     pub data_dir: PathBuf,
     /// Host names beside the loopback ones.
@@ -88,7 +94,13 @@ impl Config {
         let reader = Reader { settings };
         let data_dir = reader.path("server.data_dir").unwrap_or_else(|| settings.directory.clone());
         Ok(Self {
-            listen: reader.listen()?,
+            listen: reader.address("server.listen", "127.0.0.1:7878")?,
+            grpc_listen: match reader.text("server.grpc_listen").is_empty() {
+                true => None,
+                false => Some(reader.address("server.grpc_listen", "127.0.0.1:8001")?),
+            },
+            connections_max: reader.at_least_one("server.connections_max")?,
+            read_timeout: reader.read_timeout()?,
             allowed_hosts: reader.list("server.allowed_hosts"),
             database: reader.database(&data_dir)?,
             clock: reader.clock()?,
@@ -151,12 +163,24 @@ impl Reader<'_> {
         })
     }
 
-    fn listen(&self) -> Result<SocketAddr, ConfigError> {
-        let text = self.text("server.listen");
+    fn address(&self, path: &'static str, example: &str) -> Result<SocketAddr, ConfigError> {
+        let text = self.text(path);
         let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
         found.ok_or_else(|| {
-            self.invalid("server.listen", "an address and a port, as in `127.0.0.1:7878`")
+            self.invalid(path, format!("an address and a port, as in `{example}`"))
         })
+    }
+
+    fn at_least_one(&self, path: &'static str) -> Result<u32, ConfigError> {
+        let wanted = "a whole number from 1";
+        let number: u32 = self.parse(path, wanted)?;
+        if number == 0 { Err(self.invalid(path, wanted)) } else { Ok(number) }
+    }
+
+    fn read_timeout(&self) -> Result<Span, ConfigError> {
+        let (path, wanted) = ("server.read_timeout", "an ISO 8601 duration, as in `PT20S`");
+        let span: Span = self.parse(path, wanted)?;
+        if span.to_std().is_zero() { Err(self.invalid(path, wanted)) } else { Ok(span) }
     }
 
     fn path(&self, path: &'static str) -> Option<PathBuf> {

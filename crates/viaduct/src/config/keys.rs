@@ -28,6 +28,13 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Further host names that requests may carry; loopback names and the listen address are always allowed.",
     ),
+    key("server.grpc_listen", "", "Address and port for gRPC alone; it also answers on the main port."),
+    key("server.connections_max", "16384", "Connections at once; further ones wait."),
+    key(
+        "server.read_timeout",
+        "PT20S",
+        "How long a connection may give nothing, as ISO 8601 duration: no request, no whole head, under 1 KiB of a body.",
+    ),
     Key {
         path: "database.url",
         default: "",
