@@ -61,7 +61,7 @@ async fn open(dir: &Path) -> Done<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (decisions, _) = DecisionLog::open(&place("decisions"), Durability::Os)?;
     let runtime = RuntimeConfig::new(dir);
-    let config = GatewayConfig { dir: place("gateway"), runtime: runtime.clone() };
+    let config = GatewayConfig::new(place("gateway"), runtime.clone());
     let (gateway, _) =
         Gateway::open(config, decisions.clone(), clock.clone()).map_err(|e| e.chain())?;
     let parts = Parts {

@@ -1,6 +1,9 @@
-//! What the corridor costs over the bare model:
-//! `cargo run --release --example corridor -p viaduct-gateway -- MODEL.onnx [LIBRARY_DIR]`
-//! with the model that `tests/it/models.py DIRECTORY` writes.
+//! What the corridor costs over the bare model, measured in one run:
+//! `cargo run --release --example corridor -p viaduct-gateway -- MODEL.onnx [LIBRARY_DIR] [ROWS]`
+//! with any model of named columns or of one matrix. The last line is JSON for programs.
+//!
+//! The contract check and the decision log are on. Bare means: the same typed columns into
+//! `viaduct_infer::Model`, nothing else. Both take turns, so that a busy machine hits both.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -8,72 +11,127 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use viaduct_base::{EndpointId, SystemClock, TrialId, WorkspaceId};
+use viaduct_base::{EndpointId, SystemClock, WorkspaceId};
 use viaduct_decisions::{DecisionLog, Durability};
+use viaduct_domain::columns::Columns;
 use viaduct_domain::contract::Contract;
-use viaduct_domain::manifest::BusinessAsUsual;
 use viaduct_gateway::{
-    CallKey, EndpointSnapshot, Engine, Gateway, GatewayConfig, Mode, PredictCall, ServedModel,
-    Snapshot,
+    CallKey, EndpointSnapshot, Engine, Gateway, GatewayConfig, InferCall, InputTensor, PredictCall,
+    ServedModel, Snapshot, TensorData,
 };
-use viaduct_infer::{LoadOptions, Runtime, RuntimeConfig};
+use viaduct_infer::{LoadOptions, Model, Runtime, RuntimeConfig};
 
-fn contract() -> Result<Contract, Box<dyn Error>> {
-    let document = json!({
-        "apiVersion": "v3.1.0", "kind": "DataContract", "id": "leads", "version": "1.0.0",
-        "status": "active", "name": "Leads",
-        "schema": [{ "name": "leads", "logicalType": "object", "properties": [
-            { "name": "age", "logicalType": "number", "physicalType": "float", "required": true },
-            { "name": "job", "logicalType": "string", "physicalType": "text", "required": true },
-        ] }],
-    });
-    Contract::from_value(document).map_err(|errors| format!("{errors:?}").into())
+type Failure = Box<dyn Error>;
+
+/// A model's columns: name and whether it is text.
+struct Shape {
+    columns: Vec<(String, bool)>,
+    /// The name of its only matrix, where it has one.
+    matrix: Option<String>,
 }
 
-fn endpoint(onnx: PathBuf) -> Result<EndpointSnapshot, Box<dyn Error>> {
-    let rule = json!({
-        "name": "call-list", "when": {"field": "probability", "op": ">=", "threshold": 0.5},
-        "action": "call", "otherwise": "skip", "mode": "auto",
-    });
-    let (name, version, features, classes) = ("leads".into(), 1, None, None);
+impl Shape {
+    fn of(model: &Model) -> Self {
+        let inputs = &model.signature().inputs;
+        match inputs.as_slice() {
+            [only] if only.shape.len() == 2 && only.shape[1] > 1 => Self {
+                columns: (0..only.shape[1]).map(|n| (format!("f{n}"), false)).collect(),
+                matrix: Some(only.name.clone()),
+            },
+            _ => Self {
+                columns: inputs.iter().map(|i| (i.name.clone(), i.datatype == "BYTES")).collect(),
+                matrix: None,
+            },
+        }
+    }
+
+    fn contract(&self) -> Result<Contract, Failure> {
+        let fields: Vec<_> = self
+            .columns
+            .iter()
+            .map(|(name, is_text)| match is_text {
+                true => json!({ "name": name, "logicalType": "string", "required": true }),
+                false => json!({
+                    "name": name, "logicalType": "number", "physicalType": "float",
+                    "required": true,
+                }),
+            })
+            .collect();
+        let document = json!({
+            "apiVersion": "v3.1.0", "kind": "DataContract", "id": "rows", "version": "1.0.0",
+            "status": "active",
+            "schema": [{ "name": "rows", "logicalType": "object", "properties": fields }],
+        });
+        Contract::from_value(document).map_err(|errors| format!("{errors:?}").into())
+    }
+
+    fn row(&self, number: usize) -> Map<String, Value> {
+        let cell = |place: usize, is_text: bool| match is_text {
+            true => json!("admin."),
+            false => json!(((number * 31 + place * 17) % 97) as f64 / 4.0),
+        };
+        let fields = self.columns.iter().enumerate();
+        let mut row: Map<_, _> =
+            fields.map(|(place, (name, text))| (name.clone(), cell(place, *text))).collect();
+        row.insert("customer_id".into(), number.into());
+        row
+    }
+
+    fn tensors(&self, rows: &[Map<String, Value>]) -> Vec<InputTensor> {
+        let number = |row: &Map<String, Value>, name: &str| {
+            row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
+        };
+        let text = |row: &Map<String, Value>, name: &str| {
+            row.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        let count = rows.len() as i64;
+        if let Some(name) = &self.matrix {
+            let cells = rows
+                .iter()
+                .flat_map(|row| self.columns.iter().map(|(name, _)| number(row, name)))
+                .collect();
+            let shape = vec![count, self.columns.len() as i64];
+            return vec![InputTensor { name: name.clone(), shape, data: TensorData::Float(cells) }];
+        }
+        let columns = self.columns.iter().map(|(name, is_text)| {
+            let data = match is_text {
+                true => TensorData::Text(rows.iter().map(|row| text(row, name)).collect()),
+                false => TensorData::Float(rows.iter().map(|row| number(row, name)).collect()),
+            };
+            InputTensor { name: name.clone(), shape: vec![count, 1], data }
+        });
+        columns.collect()
+    }
+}
+
+fn endpoint(shape: &Shape, onnx: PathBuf) -> Result<EndpointSnapshot, Failure> {
+    let (name, version, classes) = ("rows".into(), 1, None);
+    let features = Some(shape.columns.iter().map(|(name, _)| name.clone()).collect());
+    let bare = EndpointSnapshot::bare(
+        EndpointId::from_u128(7),
+        "rows".parse()?,
+        WorkspaceId::from_u128(1),
+    );
     Ok(EndpointSnapshot {
-        id: EndpointId::from_u128(7),
-        name: "leads".parse()?,
-        workspace: WorkspaceId::from_u128(1),
-        project: None,
-        department: None,
-        stage: "pilot".into(),
-        mode: Mode::Trial {
-            trial: TrialId::from_u128(1),
-            salt: "s".into(),
-            holdout_bp: 0,
-            score_holdout: false,
-        },
-        model: Some(ServedModel { name, version, onnx, features, classes, engine: Engine::Onnx }),
-        contract: Some(contract()?),
-        rule: Some(serde_json::from_value(rule)?),
+        model: Some(ServedModel {
+            name,
+            version,
+            onnx,
+            features,
+            classes,
+            engine: Engine::Onnx,
+            ..ServedModel::default()
+        }),
+        contract: Some(shape.contract()?),
         entity_field: Some("customer_id".into()),
-        key_fields: vec!["lead_id".into()],
-        business_as_usual: Some(BusinessAsUsual { action: "call".into(), output: None }),
         open: true,
-        ..EndpointSnapshot::bare(
-            EndpointId::from_u128(7),
-            "leads".parse()?,
-            WorkspaceId::from_u128(1),
-        )
+        ..bare
     })
 }
 
-fn row(number: usize) -> Map<String, Value> {
-    let fields = json!({
-        "age": 20 + number % 60, "job": "admin.", "customer_id": number, "lead_id": number,
-    });
-    fields.as_object().cloned().unwrap_or_default()
-}
-
-fn call(rows: Vec<Map<String, Value>>) -> PredictCall {
+fn rows_call(rows: Vec<Map<String, Value>>) -> PredictCall {
     PredictCall {
-        endpoint: "leads".into(),
+        endpoint: "rows".into(),
         key: CallKey::Trusted,
         rows,
         entity: None,
@@ -83,66 +141,110 @@ fn call(rows: Vec<Map<String, Value>>) -> PredictCall {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let onnx = arguments.next().ok_or("usage: corridor MODEL.onnx [LIBRARY_DIR]")?;
-    let dir = tempfile::tempdir()?;
-    let runtime = RuntimeConfig { library: arguments.next(), ..RuntimeConfig::new(dir.path()) };
-    let model = Runtime::find(&runtime)?.load(&onnx, LoadOptions::default())?;
-    let typed = contract()?.check_row(&row(1)).map_err(|e| format!("{e:?}"))?;
-    let typed = std::slice::from_ref(&typed);
+fn tensors_call(inputs: Vec<InputTensor>) -> InferCall {
+    InferCall {
+        endpoint: "rows".into(),
+        key: CallKey::Trusted,
+        inputs,
+        outputs: Vec::new(),
+        entity: None,
+        keys: None,
+        replayed: false,
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args_os().skip(1);
+    let usage = "usage: corridor MODEL.onnx [LIBRARY_DIR] [ROWS]";
+    let onnx = PathBuf::from(arguments.next().ok_or(usage)?);
+    let library = arguments.next().map(PathBuf::from).filter(|path| path.as_os_str() != "");
+    let batch = match arguments.next() {
+        Some(text) => text.to_string_lossy().parse()?,
+        None => 1_000,
+    };
+    let home = tempfile::tempdir()?;
+    let runtime = RuntimeConfig { library, ..RuntimeConfig::new(home.path()) };
+    let loaded = Runtime::find(&runtime)?.load(&onnx, LoadOptions::default())?;
+    let shape = Shape::of(&loaded);
+    let features = Some(shape.columns.iter().map(|(name, _)| name.clone()).collect());
+    let options = LoadOptions { features, ..LoadOptions::default() };
+    let bare = Runtime::find(&runtime)?.load(&onnx, options)?;
+    let (log, _) = DecisionLog::open(&home.path().join("decisions"), Durability::Os)?;
+    let config = GatewayConfig::new(home.path().join("gateway"), runtime);
+    let (gateway, _) = Gateway::open(config, log, Arc::new(SystemClock))?;
+    let endpoints = vec![endpoint(&shape, onnx)?];
+    let problems = gateway.publish(Snapshot { workspace_salt: "salt".into(), endpoints })?;
+    if let Some(problem) = problems.first() {
+        return Err(problem.detail.clone().into());
+    }
+    let contract = shape.contract()?;
+    let typed = |rows: &[Map<String, Value>]| -> Result<Columns, Failure> {
+        let rows: Result<Vec<_>, _> = rows.iter().map(|row| contract.check_row(row)).collect();
+        Ok(contract.columns_of(&rows.map_err(|errors| format!("{errors:?}"))?))
+    };
+
+    let single = typed(&[shape.row(1)])?;
+    let [floor, corridor] = alternate(
+        20_000,
+        |_| Ok(bare.predict_columns(&single).map(drop)?),
+        |n| rows_call(vec![shape.row(n)]),
+        |call| Ok(gateway.predict(call).map(drop)?),
+    )?;
+    let overhead = corridor.saturating_sub(floor);
     println!(
-        "bare model, one row: p50 {:.1?}",
-        p50(20_000, |_| Ok(model.predict(typed).map(drop)?))?
+        "one row: bare {floor:.1?}, JSON corridor {corridor:.1?}: {overhead:.1?} over it (p50)"
     );
 
-    for durability in [Durability::Os, Durability::Fsync] {
-        let home = tempfile::tempdir()?;
-        let (log, _) = DecisionLog::open(&home.path().join("decisions"), durability)?;
-        let config = GatewayConfig { dir: home.path().join("gateway"), runtime: runtime.clone() };
-        let (gateway, _) = Gateway::open(config, log, Arc::new(SystemClock))?;
-        let endpoints = vec![endpoint(onnx.clone())?];
-        gateway.publish(Snapshot { workspace_salt: "salt".into(), endpoints })?;
-        let count = if durability == Durability::Os { 20_000 } else { 300 };
-        let one = p50(count, |n| Ok(gateway.predict(call(vec![row(n)])).map(drop)?))?;
-        println!("{durability:?}: corridor, one row: p50 {one:.1?}");
-        for threads in [1, 2, 8] {
-            let start = Instant::now();
-            std::thread::scope(|scope| {
-                let all: Vec<_> = (0..threads)
-                    .map(|_| {
-                        scope.spawn(|| {
-                            (0..count)
-                                .try_for_each(|n| gateway.predict(call(vec![row(n)])).map(drop))
-                        })
-                    })
-                    .collect();
-                all.into_iter().try_for_each(|thread| match thread.join() {
-                    Ok(result) => result.map_err(|e| e.to_string()),
-                    Err(_) => Err("a thread failed".into()),
-                })
-            })?;
-            let rate = (count * threads) as f64 / start.elapsed().as_secs_f64();
-            println!("{durability:?}: {threads} threads, one row a call: {rate:.0} predictions/s");
-        }
-        let batch: Vec<_> = (0..1_000).map(row).collect();
-        let whole = p50(50, |_| Ok(gateway.predict(call(batch.clone())).map(drop)?))?;
-        let rate = 1_000.0 / whole.as_secs_f64();
-        println!("{durability:?}: batches of 1000: p50 {whole:.1?}, {rate:.0} rows/s");
-    }
+    let rows: Vec<_> = (0..batch).map(|n| shape.row(n)).collect();
+    let (columns, tensors) = (typed(&rows)?, shape.tensors(&rows));
+    let [bare_batch, corridor_batch] = alternate(
+        200,
+        |_| Ok(bare.predict_columns(&columns).map(drop)?),
+        |_| tensors_call(tensors.clone()),
+        |call| Ok(gateway.infer(call).map(drop)?),
+    )?;
+    let share = bare_batch.as_secs_f64() / corridor_batch.as_secs_f64();
+    println!(
+        "{batch} rows x {} columns: bare {bare_batch:.1?}, tensors through the corridor \
+         {corridor_batch:.1?}: {:.0} % of the bare loop (p50)",
+        shape.columns.len(),
+        share * 100.0
+    );
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    println!(
+        "{}",
+        json!({
+            "one_row_bare_us": micros(floor),
+            "one_row_corridor_us": micros(corridor),
+            "one_row_overhead_us": micros(overhead),
+            "batch_rows": batch,
+            "batch_columns": shape.columns.len(),
+            "batch_bare_us": micros(bare_batch),
+            "batch_corridor_us": micros(corridor_batch),
+            "batch_share": share,
+        })
+    );
     Ok(())
 }
 
-fn p50(
+/// Medians of two pieces of work that take turns; `make` prepares a call outside the time.
+fn alternate<T>(
     count: usize,
-    mut work: impl FnMut(usize) -> Result<(), Box<dyn Error>>,
-) -> Result<Duration, Box<dyn Error>> {
-    let mut times = Vec::with_capacity(count);
+    mut bare: impl FnMut(usize) -> Result<(), Failure>,
+    mut make: impl FnMut(usize) -> T,
+    mut corridor: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<[Duration; 2], Failure> {
+    let (mut floor, mut whole) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for number in 0..count {
+        let call = make(number);
         let start = Instant::now();
-        work(number)?;
-        times.push(start.elapsed());
+        bare(number)?;
+        floor.push(start.elapsed());
+        let start = Instant::now();
+        corridor(call)?;
+        whole.push(start.elapsed());
     }
-    times.sort_unstable();
-    Ok(times[count / 2])
+    floor.sort_unstable();
+    whole.sort_unstable();
+    Ok([floor[count / 2], whole[count / 2]])
 }

@@ -5,21 +5,28 @@ use viaduct_base::{Digest, Kind, Refusal, Secret};
 use crate::Gateway;
 use crate::call::CallKey;
 use crate::endpoint::Endpoint;
+use crate::limits::Limiter;
 use crate::snapshot::ConsumerSnapshot;
 
 impl Endpoint {
     /// Lets the caller in, as a consumer where a key says which.
     ///
     /// Why the lookup leaks nothing by its time: it compares hashes of a key that nobody can aim.
-    pub(crate) fn admit(&self, key: &CallKey) -> Result<Option<&ConsumerSnapshot>, Refusal> {
+    pub(crate) fn admit(
+        &self,
+        key: &CallKey,
+    ) -> Result<Option<(&ConsumerSnapshot, &Limiter)>, Refusal> {
         let name = &self.spec.name;
         let refused = |detail: String| Err(Refusal::new(Kind::LoginRequired, detail));
         match key {
             CallKey::Trusted => Ok(None),
             CallKey::Key(sent) => {
                 let hash = Digest::of(sent.expose().as_bytes());
-                match self.keys.get(&hash).and_then(|place| self.spec.consumers.get(*place)) {
-                    Some(consumer) => Ok(Some(consumer)),
+                let known = self.keys.get(&hash).and_then(|(place, limiter)| {
+                    Some((self.spec.consumers.get(*place)?, &**limiter))
+                });
+                match known {
+                    Some(known) => Ok(Some(known)),
                     None => refused(format!("the key is not one of endpoint `{name}`'s consumers")),
                 }
             }

@@ -5,18 +5,19 @@ use viaduct_base::{DecisionId, Digest, Secret};
 use viaduct_domain::assign::Variant;
 
 /// How the caller is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum CallKey {
     /// The roof has authorised a person or a program of the workspace.
     Trusted,
     /// A consumer's key, to be checked here.
     Key(Secret<String>),
     /// Nothing was sent.
+    #[default]
     Absent,
 }
 
 /// A prediction request: one decision a row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PredictCall {
     /// The endpoint's name.
     pub endpoint: String,
@@ -49,4 +50,6 @@ pub struct Answer {
     pub model_version: Option<i64>,
     /// The contract that the row met.
     pub contract: Option<Digest>,
+    /// Whether the fallback answered, because the model of its variant could not.
+    pub is_fallback: bool,
 }

@@ -7,7 +7,7 @@ use viaduct_base::{Refusal, RolloutId, Timestamp};
 use viaduct_domain::assign::Variant;
 
 use crate::gateway::Gateway;
-use crate::histogram::Histogram;
+use crate::histogram::{Counts, Histogram};
 
 /// Percentiles in microseconds; 0 before the first request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -47,6 +47,8 @@ pub struct VariantCounts {
     pub compared: u64,
     /// Rows that the fallback answered.
     pub fallbacks: u64,
+    /// Rows that the contract refused, by the variant that they would have met; not among `rows`.
+    pub refused: u64,
     /// Time of a request inside the model.
     pub latency_us: Latency,
 }
@@ -66,6 +68,7 @@ pub(crate) struct Tally {
     pub(crate) disagreements: AtomicU64,
     pub(crate) compared: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
+    pub(crate) refused: AtomicU64,
     pub(crate) latency: Histogram,
 }
 
@@ -89,6 +92,7 @@ impl Tally {
             disagreements: AtomicU64::default(),
             compared: AtomicU64::default(),
             fallbacks: AtomicU64::default(),
+            refused: AtomicU64::default(),
             latency: Histogram::default(),
         }
     }
@@ -108,7 +112,53 @@ impl Tally {
             disagreements: get(&self.disagreements),
             compared: get(&self.compared),
             fallbacks: get(&self.fallbacks),
+            refused: get(&self.refused),
             latency_us: self.latency.counts().percentiles(),
+        }
+    }
+}
+
+/// What a guard looks at, at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sample {
+    pub(crate) rows: u64,
+    pub(crate) refused: u64,
+    pub(crate) errors: u64,
+    pub(crate) nan: u64,
+    pub(crate) violations: u64,
+    pub(crate) disagreements: u64,
+    pub(crate) compared: u64,
+    pub(crate) latency: Counts,
+}
+
+impl Sample {
+    /// What came since `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            rows: self.rows.saturating_sub(before.rows),
+            refused: self.refused.saturating_sub(before.refused),
+            errors: self.errors.saturating_sub(before.errors),
+            nan: self.nan.saturating_sub(before.nan),
+            violations: self.violations.saturating_sub(before.violations),
+            disagreements: self.disagreements.saturating_sub(before.disagreements),
+            compared: self.compared.saturating_sub(before.compared),
+            latency: self.latency.since(&before.latency),
+        }
+    }
+}
+
+impl Tally {
+    pub(crate) fn sample(&self) -> Sample {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Sample {
+            rows: get(&self.rows),
+            refused: get(&self.refused),
+            errors: get(&self.errors),
+            nan: get(&self.nan),
+            violations: get(&self.violations),
+            disagreements: get(&self.disagreements),
+            compared: get(&self.compared),
+            latency: self.latency.counts(),
         }
     }
 }

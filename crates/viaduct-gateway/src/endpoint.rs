@@ -1,17 +1,22 @@
-//! An endpoint in service: its snapshot, its loaded models and its counters.
+//! An endpoint in service: its snapshot, its versions and its counters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use viaduct_base::{Digest, Kind, Refusal, Timestamp, nearest};
+use viaduct_base::{ConsumerId, Digest, Kind, Refusal, Timestamp, nearest};
+use viaduct_decisions::{Flag, Way};
 use viaduct_domain::assign::Variant;
 use viaduct_domain::contract::Availability;
 use viaduct_domain::output::{Cell, TypedRow};
 use viaduct_infer::Model;
 
-use crate::counts::Tally;
+use crate::counts::{self, Tally};
+use crate::limits::Limiter;
 use crate::metrics::Counters;
+use crate::models::Slot;
+use crate::said::Which;
 use crate::snapshot::{EndpointSnapshot, ServedModel};
+use crate::usual::{self, Usual};
 
 /// An endpoint that was published and cannot serve its model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,21 +27,32 @@ pub struct Problem {
     pub detail: String,
 }
 
-/// The models of an endpoint, loaded or with the reason why not.
+/// The versions of an endpoint; the same ones stand behind the next snapshot that names them.
 #[derive(Debug, Clone)]
-pub(crate) struct Loaded {
-    pub(crate) champion: Result<Arc<Model>, Refusal>,
-    pub(crate) challenger: Option<Result<Arc<Model>, Refusal>>,
-    pub(crate) previous: Option<Result<Arc<Model>, Refusal>>,
+pub(crate) struct Slots {
+    pub(crate) champion: Result<Arc<Slot>, Refusal>,
+    pub(crate) challenger: Option<Arc<Slot>>,
+    pub(crate) previous: Option<Arc<Slot>>,
+}
+
+/// What outlives the snapshots of an endpoint.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lasting {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) limiters: HashMap<ConsumerId, Arc<Limiter>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) spec: EndpointSnapshot,
-    pub(crate) loaded: Loaded,
+    pub(crate) champion: Result<Arc<Slot>, Refusal>,
+    pub(crate) challenger: Option<Arc<Slot>>,
+    pub(crate) previous: Option<Arc<Slot>>,
     pub(crate) rule_hash: Option<Digest>,
-    /// Consumers by the hash of their key.
-    pub(crate) keys: HashMap<Digest, usize>,
+    /// What it declares as business as usual.
+    pub(crate) declared: Option<Arc<Usual>>,
+    /// Consumers by the hash of their key, with what they used.
+    pub(crate) keys: HashMap<Digest, (usize, Arc<Limiter>)>,
     pub(crate) counters: Arc<Counters>,
     tallies: Vec<Arc<Tally>>,
 }
@@ -45,52 +61,117 @@ impl Endpoint {
     /// Counters go on where the same version stands behind the same variant as in `before`.
     pub(crate) fn new(
         spec: EndpointSnapshot,
-        mut loaded: Loaded,
-        counters: Arc<Counters>,
+        slots: Slots,
+        lasting: &Lasting,
         before: Option<&Endpoint>,
         now: Timestamp,
     ) -> Self {
-        let checked = |model: Result<Arc<Model>, Refusal>| {
-            model.and_then(|model| match fields_problem(&spec, &model) {
-                None => Ok(model),
-                Some(detail) => Err(Refusal::new(
-                    Kind::ModelNotServable,
-                    format!("endpoint `{}`: {detail}", spec.name),
-                )),
-            })
-        };
-        loaded.champion = checked(loaded.champion);
-        loaded.challenger = loaded.challenger.map(checked).filter(|_| spec.challenger.is_some());
-        loaded.previous = loaded.previous.map(checked);
+        let limiter = |id: &ConsumerId| lasting.limiters.get(id).cloned().unwrap_or_default();
         let keys = spec
             .consumers
             .iter()
             .enumerate()
-            .map(|(place, consumer)| (consumer.key_hash.clone(), place))
+            .map(|(place, consumer)| (consumer.key_hash.clone(), (place, limiter(&consumer.id))))
             .collect();
-        let tallies = tallies(&spec, before, now);
-        let rule_hash = spec.rule.as_ref().map(|rule| rule.hash());
-        Self { rule_hash, spec, loaded, keys, counters, tallies }
+        Self {
+            tallies: tallies(&spec, before, now),
+            rule_hash: spec.rule.as_ref().map(|rule| rule.hash()),
+            declared: usual::declared(&spec),
+            champion: slots.champion,
+            challenger: slots.challenger.filter(|_| spec.challenger.is_some()),
+            previous: slots.previous,
+            keys,
+            counters: Arc::clone(&lasting.counters),
+            spec,
+        }
     }
 
-    /// The same endpoint under another snapshot that names the same models.
+    /// The same endpoint under another snapshot that names the same versions.
     pub(crate) fn under(&self, spec: EndpointSnapshot, now: Timestamp) -> Self {
-        let counters = Arc::clone(&self.counters);
-        Self::new(spec, self.loaded.clone(), counters, Some(self), now)
+        let used = self.keys.values().filter_map(|(place, limiter)| {
+            let consumer = self.spec.consumers.get(*place)?;
+            Some((consumer.id, Arc::clone(limiter)))
+        });
+        let lasting = Lasting { counters: Arc::clone(&self.counters), limiters: used.collect() };
+        let slots = Slots {
+            champion: self.champion.clone(),
+            challenger: self.challenger.clone(),
+            previous: self.previous.clone(),
+        };
+        // What was published may name a version that could not be put in service.
+        let model = self.spec.model.clone();
+        Self::new(EndpointSnapshot { model, ..spec }, slots, &lasting, Some(self), now)
     }
 
     pub(crate) fn problem(&self) -> Option<Problem> {
-        let refusal = self.loaded.champion.as_ref().err().filter(|_| self.spec.model.is_some())?;
-        Some(Problem { endpoint: self.spec.name.to_string(), detail: refusal.detail.clone() })
+        self.spec.model.as_ref()?;
+        let refusal = match &self.champion {
+            Ok(slot) => slot.problem()?,
+            Err(refusal) => refusal.clone(),
+        };
+        Some(Problem { endpoint: self.spec.name.to_string(), detail: refusal.detail })
+    }
+
+    /// Whether the champion is there and the last load of it did not fail.
+    pub(crate) fn can_answer(&self) -> bool {
+        self.champion.as_ref().is_ok_and(|slot| slot.problem().is_none())
+    }
+
+    /// The model of the champion, loaded if it is not in memory.
+    pub(crate) fn model(&self) -> Result<Arc<Model>, Refusal> {
+        self.champion.as_ref().map_err(Clone::clone)?.get()
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.champion.iter().chain(&self.challenger).chain(&self.previous)
+    }
+
+    /// Whether it would be the same under this snapshot and with these versions.
+    pub(crate) fn is_as(&self, spec: &EndpointSnapshot, slots: &Slots) -> bool {
+        let same = |a: Option<&Arc<Slot>>, b: Option<&Arc<Slot>>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        same(self.champion.as_ref().ok(), slots.champion.as_ref().ok())
+            && same(self.challenger.as_ref(), slots.challenger.as_ref())
+            && same(self.previous.as_ref(), slots.previous.as_ref())
+            && self.spec == *spec
+    }
+
+    /// One of its versions.
+    pub(crate) fn served(&self, which: Which) -> Option<&ServedModel> {
+        let slot = match which {
+            Which::Champion => self.champion.as_ref().ok(),
+            Which::Challenger => self.challenger.as_ref(),
+            Which::Previous => self.previous.as_ref(),
+        };
+        slot.map(|slot| &slot.served)
+    }
+
+    /// Whether a challenger gets copies of what the champion answered.
+    pub(crate) fn has_onlooker(&self) -> bool {
+        let is_asked = self.spec.killed.is_none() && self.challenger.is_some();
+        is_asked && self.spec.challenger.as_ref().is_some_and(|challenger| challenger.shadow)
     }
 
     pub(crate) fn tallies(&self) -> impl Iterator<Item = &Arc<Tally>> {
         self.tallies.iter()
     }
 
-    /// What counts a variant; the champion's for a challenger that is gone.
+    /// What counts a variant.
     pub(crate) fn tally(&self, variant: Variant) -> Option<&Arc<Tally>> {
         self.tallies.iter().find(|tally| tally.variant == variant)
+    }
+
+    /// Counts a row that the fallback answered.
+    pub(crate) fn count_fallback(&self, way: Option<&Way>) {
+        let Some(way) = way.filter(|way| way.flags.contains(&Flag::Fallback)) else { return };
+        let tally = Variant::from_word(&way.variant).and_then(|variant| self.tally(variant));
+        if let Some(tally) = tally {
+            counts::add(&tally.fallbacks, 1);
+            self.counters.fell_back(tally.variant);
+        }
     }
 }
 
@@ -134,7 +215,7 @@ pub(crate) fn features(
 }
 
 /// Tells at publication, not at the first request, that the contract does not fill the model.
-fn fields_problem(spec: &EndpointSnapshot, model: &Model) -> Option<String> {
+pub(crate) fn fields_problem(spec: &EndpointSnapshot, model: &Model) -> Option<String> {
     let fields = spec.contract.as_ref()?.fields();
     let cells = fields.iter().map(|field| (Arc::clone(&field.name), Cell::Null)).collect();
     let row = TypedRow { cells, ..TypedRow::default() };

@@ -1,20 +1,20 @@
 //! The gateway: what is in service, and what is said about it.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwapOption;
-use viaduct_base::{Clock, EndpointId, Fault, Kind, Refusal};
+use viaduct_base::{Clock, Fault, Kind, Refusal};
 use viaduct_decisions::DecisionLog;
 use viaduct_infer::RuntimeConfig;
 
+use crate::core::Core;
 use crate::disk;
 use crate::endpoint::{Problem, Table};
+use crate::guard::Watch;
 use crate::histogram::Histogram;
 use crate::metrics;
+use crate::onlookers::Onlookers;
 use crate::publish::Kept;
-use crate::report::Local;
 use crate::snapshot::{EndpointSnapshot, Snapshot};
 
 /// Where the gateway keeps its copy and where its models run.
@@ -24,7 +24,23 @@ pub struct GatewayConfig {
     pub dir: PathBuf,
     /// Where the model runtime is looked for.
     pub runtime: RuntimeConfig,
+    /// Memory that loaded models may take together, in bytes; the least recently used leave.
+    pub model_bytes: u64,
 }
+
+impl GatewayConfig {
+    /// Models may take half of the machine's memory.
+    pub fn new(dir: impl Into<PathBuf>, runtime: RuntimeConfig) -> Self {
+        let total = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total = total.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kib = total.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        let model_bytes = kib.map_or(MODEL_BYTES, |kib| kib * 1024 / 2);
+        Self { dir: dir.into(), runtime, model_bytes }
+    }
+}
+
+/// Where the machine does not say how much memory it has.
+const MODEL_BYTES: u64 = 2 << 30;
 
 /// Whether the gateway serves, and what is wrong although it does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,29 +56,18 @@ pub struct Readiness {
 pub struct Gateway(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) config: GatewayConfig,
+    pub(crate) core: Arc<Core>,
     pub(crate) log: DecisionLog,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) table: ArcSwapOption<Table>,
     pub(crate) append_duration: Histogram,
+    pub(crate) onlookers: Onlookers,
+    pub(crate) watch: Watch,
     /// Held while a snapshot is prepared, which takes long: publications come one after the other.
     pub(crate) publishing: Mutex<Kept>,
-    /// Held while the table is exchanged, which is quick: a kill never waits for a model's load.
-    state: Mutex<State>,
-}
-
-/// What the table in service is made of.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    /// The endpoints as the control plane published them.
-    pub(crate) published: HashMap<EndpointId, EndpointSnapshot>,
-    /// What happened here and it does not know.
-    pub(crate) local: Local,
 }
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gateway").field("dir", &self.0.config.dir).finish_non_exhaustive()
+        f.debug_struct("Gateway").field("dir", &self.0.core.config.dir).finish_non_exhaustive()
     }
 }
 
@@ -81,16 +86,15 @@ impl Gateway {
         let kept = disk::read(&config.dir)?;
         let local = disk::read_local(&config.dir)?;
         let gateway = Self(Arc::new(Inner {
-            config,
+            core: Arc::new(Core::new(config, clock, local)),
+            onlookers: Onlookers::new(log.clone()),
             log,
-            clock,
-            table: ArcSwapOption::empty(),
             append_duration: Histogram::default(),
+            watch: Watch::default(),
             publishing: Mutex::default(),
-            state: Mutex::new(State { local, ..State::default() }),
         }));
         let problems = match kept {
-            Some(snapshot) => gateway.put_in_service(&mut gateway.publishing(), snapshot),
+            Some(mut snapshot) => gateway.put_in_service(&mut gateway.publishing(), &mut snapshot),
             None => Vec::new(),
         };
         Ok((gateway, problems))
@@ -98,7 +102,7 @@ impl Gateway {
 
     /// Whether requests are answered, and what is wrong beside.
     pub fn readiness(&self) -> Readiness {
-        let table = self.0.table.load();
+        let table = self.0.core.table.load();
         let Some(table) = table.as_deref() else { return Readiness::default() };
         let mut degraded: Vec<_> = table
             .order
@@ -112,7 +116,7 @@ impl Gateway {
 
     /// What is in service; `None` before the first snapshot.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        self.0.table.load().as_deref().map(|table| Snapshot {
+        self.0.core.table.load().as_deref().map(|table| Snapshot {
             workspace_salt: table.salt.to_string(),
             endpoints: table.order.iter().map(|endpoint| endpoint.spec.clone()).collect(),
         })
@@ -123,12 +127,19 @@ impl Gateway {
         &self.0.log
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.0.config.dir
+    /// Waits until every copy for a challenger that looks on is logged.
+    pub fn settle(&self) {
+        self.0.onlookers.settle();
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One endpoint as it is in service.
+    pub fn endpoint(&self, name: &str) -> Option<EndpointSnapshot> {
+        let table = self.0.core.table.load();
+        table.as_deref()?.endpoints.get(name).map(|endpoint| endpoint.spec.clone())
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.0.core.dir()
     }
 
     /// The table in service.
@@ -136,7 +147,7 @@ impl Gateway {
     /// # Errors
     /// There is none yet.
     pub(crate) fn table(&self) -> Result<Arc<Table>, Refusal> {
-        self.0.table.load_full().ok_or_else(|| {
+        self.0.core.table.load_full().ok_or_else(|| {
             let detail = "the gateway has no snapshot yet: the server is starting";
             Refusal::new(Kind::NotReady, detail)
         })
@@ -144,33 +155,6 @@ impl Gateway {
 
     /// Writes the data plane's metrics in the OpenMetrics text format, without the final `# EOF`.
     pub fn write_metrics(&self, out: &mut String) {
-        let stats = self.0.log.stats();
-        let table = self.0.table.load();
-        let mut all: Vec<_> = table
-            .as_deref()
-            .map(|table| table.endpoints.iter().map(|(n, e)| (n.as_str(), &*e.counters)).collect())
-            .unwrap_or_default();
-        all.sort_by_key(|(name, _)| *name);
-        metrics::gauge(out, "viaduct_endpoints", "Endpoints in service.", all.len() as u64);
-        metrics::endpoints(out, &all);
-        metrics::histogram(
-            out,
-            "viaduct_decision_log_append_seconds",
-            "Appending a request's decisions.",
-            &self.0.append_duration,
-        );
-        let gauges = [
-            ("viaduct_decision_log_rows", "Rows in the decision log.", stats.rows),
-            ("viaduct_decision_log_bytes", "Bytes of the decision log.", stats.bytes),
-            ("viaduct_decision_log_segments", "Segments of the decision log.", stats.segments),
-            (
-                "viaduct_decision_log_index_failures",
-                "Index files that could not be written.",
-                stats.index_failures,
-            ),
-        ];
-        for (name, help, value) in gauges {
-            metrics::gauge(out, name, help, value);
-        }
+        metrics::write(self, out);
     }
 }

@@ -1,14 +1,21 @@
 //! The Open Inference Protocol's tensors as rows, and answers as tensors. No wire format.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::{Map, Number, Value};
 use viaduct_base::{Error, FieldError, Kind, Refusal};
+use viaduct_decisions::{Answered, BatchRow};
+use viaduct_domain::columns::{Cells, Column, Columns, Outputs, Probabilities};
 
-use crate::call::{Answer, CallKey, PredictCall};
+use crate::asked::{Asked, Inputs, scalar_text};
+use crate::call::{Answer, CallKey};
 use crate::endpoint::{self, Endpoint};
 use crate::gateway::Gateway;
+use crate::settle::Decided;
 
 /// Per-row tensors of ours, ignored by the model.
-pub(crate) const ENTITY: &str = "viaduct.entity";
+const ENTITY: &str = "viaduct.entity";
 const KEYS: &str = "viaduct.keys";
 const INCUMBENT: &str = "viaduct.incumbent";
 const DECISION_ID: &str = "viaduct.decision_id";
@@ -34,6 +41,28 @@ impl TensorData {
             TensorData::Int(cells) => cells.len(),
             TensorData::Bool(cells) => cells.len(),
             TensorData::Text(cells) => cells.len(),
+        }
+    }
+
+    /// Every `width`th cell from `place` on.
+    fn column(&self, place: usize, width: usize) -> Column {
+        fn part<T: Clone>(cells: &[T], place: usize, width: usize) -> Vec<T> {
+            cells.iter().skip(place).step_by(width).cloned().collect()
+        }
+        match self {
+            TensorData::Float(cells) => Cells::F64(part(cells, place, width)).into(),
+            TensorData::Int(cells) => Cells::I64(part(cells, place, width)).into(),
+            TensorData::Bool(cells) => Cells::Bool(part(cells, place, width)).into(),
+            TensorData::Text(cells) => texts(part(cells, place, width)),
+        }
+    }
+
+    fn into_column(self) -> Column {
+        match self {
+            TensorData::Float(cells) => Cells::F64(cells).into(),
+            TensorData::Int(cells) => Cells::I64(cells).into(),
+            TensorData::Bool(cells) => Cells::Bool(cells).into(),
+            TensorData::Text(cells) => texts(cells),
         }
     }
 
@@ -111,78 +140,94 @@ pub struct InferAnswer {
 }
 
 impl Gateway {
-    /// Answers tensors: the same corridor as [`Gateway::predict`].
+    /// Answers tensors: the same corridor as [`Gateway::predict`], without a map for any row.
     ///
     /// # Errors
     /// As [`Gateway::predict`]; tensors whose shapes do not fit each other.
     pub fn infer(&self, call: InferCall) -> Result<InferAnswer, Error> {
-        let table = self.table()?;
-        let endpoint = table.find(&call.endpoint)?;
-        let wanted = call.outputs.clone();
-        let answers = self.predict(rows(endpoint, call)?)?;
-        Ok(answer(&answers, &wanted)?)
+        self.enter(&call.endpoint)?.infer(call)
     }
 }
 
-/// Tensors of ours become row fields under their own names, which no contract declares; so they
-/// are not logged among the inputs.
-fn rows(endpoint: &Endpoint, call: InferCall) -> Result<PredictCall, Refusal> {
+/// Tensors as the corridor's columns. Tensors of ours stand beside, and are not logged.
+pub(crate) fn asked(endpoint: &Endpoint, call: InferCall) -> Result<Asked, Refusal> {
     let count = row_count(&call.inputs)?;
-    let mut rows = vec![Map::new(); count];
-    let (mut has_entity, mut has_incumbent) = (call.entity.is_some(), false);
-    let mut key_names: Vec<String> = Vec::new();
-    if let Some(entity) = call.entity {
-        rows.iter_mut().for_each(|row| drop(row.insert(ENTITY.into(), entity.clone().into())));
+    let mut columns = Columns { rows: count, columns: Vec::new() };
+    let mut entities = call.entity.map(|entity| vec![Some(entity); count]);
+    let mut incumbents = None;
+    let mut keys: Option<Vec<BTreeMap<String, String>>> = None;
+    if let Some(json) = &call.keys {
+        let read = read_keys(json)?;
+        keys = Some(vec![read; count]);
     }
-    if let Some(keys) = &call.keys {
-        rows.iter_mut().try_for_each(|row| add_keys(row, keys, &mut key_names))?;
-    }
-    for tensor in &call.inputs {
+    for tensor in call.inputs {
         match tensor.name.as_str() {
-            ENTITY => has_entity = true,
-            INCUMBENT => has_incumbent = true,
+            ENTITY => {
+                let texts = (0..count).map(|row| scalar_text(&tensor.data.value(row)));
+                let texts: Result<_, _> = texts.collect();
+                entities = Some(texts.map_err(|detail| invalid(ENTITY, detail))?);
+            }
+            INCUMBENT => {
+                let sent = (0..count).map(|row| Some(tensor.data.value(row)));
+                incumbents = Some(sent.map(|v| v.filter(|v| !v.is_null())).collect());
+            }
             KEYS => {
-                for (number, row) in rows.iter_mut().enumerate() {
-                    if let Value::String(keys) = tensor.data.value(number) {
-                        add_keys(row, &keys, &mut key_names)?;
+                let found = keys.get_or_insert_with(|| vec![BTreeMap::new(); count]);
+                for (row, known) in found.iter_mut().enumerate() {
+                    if let Value::String(json) = tensor.data.value(row) {
+                        known.extend(read_keys(&json)?);
                     }
                 }
-                continue;
             }
-            _ => {}
-        }
-        let names = columns(endpoint, tensor, count)?;
-        for (number, row) in rows.iter_mut().enumerate() {
-            for (column, name) in names.iter().enumerate() {
-                row.insert(name.clone(), tensor.data.value(number * names.len() + column));
-            }
+            _ => add_columns(endpoint, tensor, &mut columns)?,
         }
     }
-    Ok(PredictCall {
-        endpoint: call.endpoint,
-        key: call.key,
-        rows,
-        entity: has_entity.then(|| ENTITY.to_owned()),
-        keys: (!key_names.is_empty()).then_some(key_names),
-        incumbent: has_incumbent.then(|| INCUMBENT.to_owned()),
+    Ok(Asked {
+        rows: count,
+        inputs: Inputs::Columns(columns),
+        entity_field: None,
+        key_fields: None,
+        incumbent_field: None,
+        entities,
+        keys,
+        incumbents,
         replayed: call.replayed,
     })
 }
 
-/// Adds business keys given as a JSON object.
-fn add_keys(
-    row: &mut Map<String, Value>,
-    json: &str,
-    names: &mut Vec<String>,
-) -> Result<(), Refusal> {
-    let keys: Map<String, Value> = serde_json::from_str(json).map_err(|_| {
-        invalid("keys", "`keys` is a JSON object such as `{\"order_id\": \"17\"}`".into())
-    })?;
+/// Business keys given as a JSON object.
+fn read_keys(json: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let refused =
+        || invalid("keys", "`keys` is a JSON object such as `{\"order_id\": \"17\"}`".into());
+    let keys: Map<String, Value> = serde_json::from_str(json).map_err(|_| refused())?;
+    let mut read = BTreeMap::new();
     for (name, value) in keys {
-        if !names.contains(&name) {
-            names.push(name.clone());
-        }
-        row.insert(name, value);
+        let text = scalar_text(&value).map_err(|detail| invalid("keys", detail))?;
+        read.extend(text.map(|text| (name, text)));
+    }
+    Ok(read)
+}
+
+/// A tensor's columns under the names of the fields that they are.
+fn add_columns(
+    endpoint: &Endpoint,
+    tensor: InputTensor,
+    columns: &mut Columns,
+) -> Result<(), Refusal> {
+    let rows = columns.rows;
+    let contract = endpoint.spec.contract.as_ref();
+    let named = |name: &str| match contract.and_then(|contract| contract.field(name)) {
+        Some(field) => Arc::clone(&field.name),
+        None => name.into(),
+    };
+    let names = names(endpoint, &tensor, rows)?;
+    if let [only] = names.as_slice() {
+        columns.columns.push((named(only), tensor.data.into_column()));
+        return Ok(());
+    }
+    let width = names.len();
+    for (place, name) in names.iter().enumerate() {
+        columns.columns.push((named(name), tensor.data.column(place, width)));
     }
     Ok(())
 }
@@ -222,14 +267,17 @@ fn row_count(inputs: &[InputTensor]) -> Result<usize, Refusal> {
 }
 
 /// The fields that a tensor's columns are.
-fn columns(endpoint: &Endpoint, tensor: &InputTensor, rows: usize) -> Result<Vec<String>, Refusal> {
+fn names(endpoint: &Endpoint, tensor: &InputTensor, rows: usize) -> Result<Vec<String>, Refusal> {
     let width = tensor.data.len().checked_div(rows).unwrap_or(1);
     let is_field = endpoint.spec.contract.as_ref().is_some_and(|c| c.field(&tensor.name).is_some());
     if width == 1 || is_field {
         return Ok(vec![tensor.name.clone()]);
     }
-    let features =
-        endpoint::features(&endpoint.spec, endpoint.spec.model.as_ref()).unwrap_or_default();
+    let features = match endpoint::features(&endpoint.spec, endpoint.spec.model.as_ref()) {
+        Some(features) => features,
+        // Nobody named the features: the matrix is the model's own.
+        None => (0..width).map(|place| format!("{}[{place}]", tensor.name)).collect(),
+    };
     if features.len() == width {
         return Ok(features);
     }
@@ -253,8 +301,11 @@ fn invalid(pointer: &str, detail: String) -> Refusal {
     Refusal::new(Kind::InvalidInput, detail).with_errors(vec![error])
 }
 
-fn answer(answers: &[Answer], wanted: &[String]) -> Result<InferAnswer, Refusal> {
-    let tensors = tensors(answers);
+pub(crate) fn answer(decided: &Decided, wanted: &[String]) -> Result<InferAnswer, Refusal> {
+    let tensors = match decided.only_outputs() {
+        Some(outputs) => direct(decided, outputs),
+        None => tensors(&decided.answers()),
+    };
     let outputs = if wanted.is_empty() {
         tensors.into_iter().filter(|tensor| !tensor.name.starts_with("viaduct.")).collect()
     } else {
@@ -272,16 +323,83 @@ fn answer(answers: &[Answer], wanted: &[String]) -> Result<InferAnswer, Refusal>
             .collect::<Result<_, _>>()?
     };
     let mut parameters = Vec::new();
-    if let [only] = answers {
-        parameters.push(Parameter { name: "decision_id", value: only.decision_id.to_string() });
-        parameters.push(Parameter { name: "variant", value: only.variant.to_string() });
-        let action = only.action.clone().map(|value| Parameter { name: "action", value });
-        let contract = only.contract.as_ref().map(|digest| digest.short().to_owned());
-        parameters.extend(action);
+    let rows = &decided.batch.rows;
+    if let [only] = rows.as_slice() {
+        parameters.push(Parameter { name: "decision_id", value: only.id.to_string() });
+        if let Some(way) = decided.way(only) {
+            parameters.push(Parameter { name: "variant", value: way.variant.clone() });
+            let action = Some(way.action.clone()).filter(|action| !action.is_empty());
+            parameters.extend(action.map(|value| Parameter { name: "action", value }));
+        }
+        let contract = decided.batch.head.contract_hash.as_ref();
+        let contract = contract.map(|digest| digest.short().to_owned());
         parameters.extend(contract.map(|value| Parameter { name: "contract", value }));
     }
-    let model_version = answers.iter().find_map(|answer| answer.model_version);
+    let by_model = rows.iter().find(|row| row.answered == Answered::Output);
+    let model_version = by_model.and_then(|row| decided.way(row)).map(|way| way.model_version);
     Ok(InferAnswer { model_version, outputs, parameters })
+}
+
+/// Tensors straight from the model's columns: every row is answered by them.
+fn direct(decided: &Decided, outputs: &Outputs) -> Vec<OutputTensor> {
+    let rows = &decided.batch.rows;
+    let count = rows.len() as i64;
+    let column =
+        |name: &str, data| OutputTensor { name: name.to_owned(), shape: vec![count, 1], data };
+    let mut tensors = Vec::new();
+    tensors.extend(outputs.label.as_ref().map(|label| column("label", label_column(label))));
+    if let Some(found) = &outputs.probabilities {
+        if found.positive.is_some() {
+            let positive = (0..rows.len()).map(|row| found.positive(row).unwrap_or(f64::NAN));
+            tensors.push(column("probability", TensorData::Float(positive.collect())));
+        }
+        tensors.push(by_class(found, count));
+    }
+    if let Some(values) = &outputs.value {
+        tensors.push(column("value", TensorData::Float(values.clone())));
+    }
+    let way = |row: &BatchRow| decided.way(row);
+    let actions = rows
+        .iter()
+        .map(|row| way(row).map(|way| way.action.clone()).filter(|action| !action.is_empty()));
+    let actions: Vec<_> = actions.collect();
+    if actions.iter().any(Option::is_some) {
+        tensors.push(column("action", TensorData::Text(actions)));
+    }
+    let ids = rows.iter().map(|row| Some(row.id.to_string())).collect();
+    tensors.push(column(DECISION_ID, TensorData::Text(ids)));
+    let variants = rows.iter().map(|row| way(row).map(|way| way.variant.clone())).collect();
+    tensors.push(column(VARIANT, TensorData::Text(variants)));
+    tensors
+}
+
+fn label_column(label: &Column) -> TensorData {
+    match &label.cells {
+        Cells::I64(cells) => TensorData::Int(cells.clone()),
+        Cells::Text(cells) => TensorData::Text(cells.iter().cloned().map(Some).collect()),
+        _ => {
+            let labels: Vec<_> = (0..label.len()).map(|row| Some(label.json(row))).collect();
+            label_data(&labels)
+        }
+    }
+}
+
+/// One column a class, in the order of the class names.
+fn by_class(found: &Probabilities, count: i64) -> OutputTensor {
+    let mut order: Vec<_> = (0..found.classes.len()).collect();
+    order.sort_by(|a, b| found.classes[*a].cmp(&found.classes[*b]));
+    let rows = (0..count as usize).flat_map(|row| {
+        let numbers = found.row(row);
+        order.iter().map(|class| numbers.get(*class).copied().unwrap_or(f64::NAN))
+    });
+    let data = TensorData::Float(rows.collect());
+    OutputTensor { name: "probabilities".into(), shape: vec![count, order.len() as i64], data }
+}
+
+fn texts(cells: Vec<Option<String>>) -> Column {
+    let nulls: Vec<bool> = cells.iter().map(Option::is_none).collect();
+    let cells = Cells::Text(cells.into_iter().map(Option::unwrap_or_default).collect());
+    Column { cells, nulls: nulls.contains(&true).then_some(nulls) }
 }
 
 /// Every tensor that the answers can give. Rows without an output (business as usual) are NaN or

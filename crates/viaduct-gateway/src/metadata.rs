@@ -2,6 +2,7 @@
 
 use viaduct_base::Refusal;
 use viaduct_domain::contract::LogicalType;
+use viaduct_infer::Model;
 
 use crate::endpoint::{self, Endpoint};
 use crate::gateway::Gateway;
@@ -48,8 +49,7 @@ impl Gateway {
         let outputs = outputs(found);
         let versions = spec.model.iter().map(|model| model.version.to_string()).collect();
         // A shadow answers business as usual without its model.
-        let answers =
-            found.loaded.champion.is_ok() || spec.frozen || spec.mode == crate::Mode::Shadow;
+        let answers = found.can_answer() || spec.frozen || spec.mode == crate::Mode::Shadow;
         Ok(EndpointMetadata {
             name: spec.name.to_string(),
             versions,
@@ -67,11 +67,12 @@ fn column(name: &str, datatype: &'static str) -> TensorMetadata {
 
 /// What the model and the rule give; nothing of the model while it is not loaded.
 fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
-    let known = endpoint.loaded.champion.as_ref().map(|model| model.answers()).unwrap_or_default();
+    let model = endpoint.model().ok();
+    let known = model.as_ref().map(|model| model.answers()).unwrap_or_default();
     let mut outputs: Vec<_> = known
         .iter()
         .filter_map(|name| match name.as_str() {
-            "label" => Some(column(name, label_type(endpoint))),
+            "label" => Some(column(name, label_type(model.as_deref()))),
             "probability" | "value" => Some(column(name, "FP64")),
             "probabilities" => Some(TensorMetadata { shape: vec![-1, -1], ..column(name, "FP64") }),
             _ => None,
@@ -83,8 +84,8 @@ fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
     outputs
 }
 
-fn label_type(endpoint: &Endpoint) -> &'static str {
-    let outputs = endpoint.loaded.champion.as_ref().map(|model| &*model.signature().outputs);
+fn label_type(model: Option<&Model>) -> &'static str {
+    let outputs = model.map(|model| &*model.signature().outputs);
     let labels = outputs.unwrap_or_default().iter().filter(|o| o.name.contains("label"));
     let is_whole = labels.map(|o| o.datatype.as_str()).any(|t| matches!(t, "INT64" | "INT32"));
     if is_whole { "INT64" } else { "BYTES" }

@@ -3,46 +3,87 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use viaduct_base::Kind;
 use viaduct_domain::assign::Variant;
 
+use crate::counts;
+use crate::gateway::Gateway;
 use crate::histogram::{Histogram, SHOWN_US};
+use crate::limits::Inside;
 
 /// Why a bound: field names come from callers' contracts, and a metric with endless labels hurts.
 const FIELDS_MAX: usize = 200;
+/// Why more than cores: a turn may wait for the disk.
+const TURNS_PER_CORE: usize = 4;
 
-fn write(histogram: &Histogram, out: &mut String, name: &str, labels: &str) {
-    let comma = if labels.is_empty() { "" } else { "," };
-    let counts = histogram.counts();
-    for bound in SHOWN_US {
-        let le = bound as f64 / 1e6;
-        let labels = format!("{labels}{comma}le=\"{le}\"");
-        put(out, &format!("{name}_bucket"), &labels, counts.at_most(bound));
-    }
-    let total = counts.total();
-    put(out, &format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), total);
-    put(out, &format!("{name}_count"), labels, total);
-    put(out, &format!("{name}_sum"), labels, histogram.sum_seconds());
-}
-
-const VARIANTS: [Variant; 4] =
+pub(crate) const VARIANTS: [Variant; 4] =
     [Variant::Champion, Variant::Challenger, Variant::Shadow, Variant::Holdout];
 
 /// What one endpoint counts; lives on when a new snapshot replaces the endpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) duration: Histogram,
     pub(crate) model_duration: Histogram,
+    /// From the place in the queue to the thread.
+    pub(crate) wait: Histogram,
+    /// Requests that wait or run.
+    pub(crate) inside: Inside,
+    /// Threads that this endpoint may hold at once.
+    pub(crate) turns: Arc<Semaphore>,
+    /// Rows for onlooking challengers that were dropped.
+    pub(crate) copies_dropped: AtomicU64,
+    /// A running mean of a request's time, in nanoseconds.
+    typical_ns: AtomicU64,
     answered: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
-    decisions: [AtomicU64; 4],
+    variants: [ByVariant; VARIANTS.len()],
+    breaches: AtomicU64,
     refused_rows: AtomicU64,
     model_failures: AtomicU64,
     unsticky: AtomicU64,
     violations: Mutex<BTreeMap<String, u64>>,
     outside: Mutex<BTreeMap<String, u64>>,
+    defaulted: Mutex<BTreeMap<String, u64>>,
+}
+
+/// What one variant did over all versions.
+#[derive(Debug, Default)]
+pub(crate) struct ByVariant {
+    pub(crate) requests: AtomicU64,
+    pub(crate) rows: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    pub(crate) not_finite: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
+    pub(crate) latency: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            duration: Histogram::default(),
+            model_duration: Histogram::default(),
+            wait: Histogram::default(),
+            inside: Inside::default(),
+            turns: Arc::new(Semaphore::new(cores * TURNS_PER_CORE)),
+            copies_dropped: AtomicU64::default(),
+            typical_ns: AtomicU64::default(),
+            answered: AtomicU64::default(),
+            refused: Mutex::default(),
+            variants: Default::default(),
+            breaches: AtomicU64::default(),
+            refused_rows: AtomicU64::default(),
+            model_failures: AtomicU64::default(),
+            unsticky: AtomicU64::default(),
+            violations: Mutex::default(),
+            outside: Mutex::default(),
+            defaulted: Mutex::default(),
+        }
+    }
 }
 
 impl Counters {
@@ -55,7 +96,22 @@ impl Counters {
     }
 
     pub(crate) fn decided_rows(&self) -> u64 {
-        self.decisions.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.variants.iter().map(|variant| variant.rows.load(Ordering::Relaxed)).sum()
+    }
+
+    /// A request has ended, however.
+    pub(crate) fn lasted(&self, took: Duration) {
+        self.duration.observe(took);
+        let (took, before) = (took.as_nanos() as u64, self.typical_ns.load(Ordering::Relaxed));
+        // Why a quarter: one slow request turns the others away from the shared threads, and a
+        // few quick ones bring them back. A lost update of another thread does not matter.
+        let mean = before - before / 4 + took / 4;
+        self.typical_ns.store(mean, Ordering::Relaxed);
+    }
+
+    /// What a request takes by now.
+    pub(crate) fn typical(&self) -> Duration {
+        Duration::from_nanos(self.typical_ns.load(Ordering::Relaxed))
     }
 
     pub(crate) fn refused(&self, kind: Option<Kind>) {
@@ -63,31 +119,52 @@ impl Counters {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(word).or_default() += 1;
     }
 
-    pub(crate) fn decided(&self, variant: Variant) {
-        if let Some(place) = VARIANTS.iter().position(|v| *v == variant) {
-            self.decisions[place].fetch_add(1, Ordering::Relaxed);
-        }
+    pub(crate) fn variant(&self, variant: Variant) -> &ByVariant {
+        let place = VARIANTS.iter().position(|known| *known == variant);
+        &self.variants[place.unwrap_or_default()]
+    }
+
+    pub(crate) fn decided(&self, variant: Variant, rows: u64) {
+        let by = self.variant(variant);
+        counts::add(&by.rows, rows);
+        counts::add(&by.requests, u64::from(rows > 0));
+    }
+
+    pub(crate) fn fell_back(&self, variant: Variant) {
+        counts::add(&self.variant(variant).fallbacks, 1);
+    }
+
+    pub(crate) fn breached(&self) {
+        counts::add(&self.breaches, 1);
     }
 
     pub(crate) fn model_failed(&self) {
-        self.model_failures.fetch_add(1, Ordering::Relaxed);
+        counts::add(&self.model_failures, 1);
     }
 
-    pub(crate) fn unsticky(&self) {
-        self.unsticky.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn unsticky(&self, rows: u64) {
+        counts::add(&self.unsticky, rows);
     }
 
     pub(crate) fn violated<'a>(&self, rows: u64, fields: impl Iterator<Item = &'a str>) {
-        self.refused_rows.fetch_add(rows, Ordering::Relaxed);
+        counts::add(&self.refused_rows, rows);
         count_fields(&self.violations, fields);
     }
 
     pub(crate) fn outside<'a>(&self, fields: impl Iterator<Item = &'a str>) {
         count_fields(&self.outside, fields);
     }
+
+    pub(crate) fn defaulted<'a>(&self, fields: impl Iterator<Item = &'a str>) {
+        count_fields(&self.defaulted, fields);
+    }
 }
 
 fn count_fields<'a>(map: &Mutex<BTreeMap<String, u64>>, fields: impl Iterator<Item = &'a str>) {
+    let mut fields = fields.peekable();
+    if fields.peek().is_none() {
+        return;
+    }
     let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
     for field in fields {
         if let Some(count) = map.get_mut(field) {
@@ -107,96 +184,183 @@ fn put(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display
     };
 }
 
-pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# TYPE {name} {kind}\n# HELP {name} {help}");
 }
 
-pub(crate) fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
+fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
     head(out, name, "gauge", help);
     put(out, name, "", value);
 }
 
-pub(crate) fn histogram(out: &mut String, name: &str, help: &str, histogram: &Histogram) {
-    head(out, name, "histogram", help);
-    write(histogram, out, name, "");
+fn counter(out: &mut String, name: &str, help: &str, value: u64) {
+    head(out, name, "counter", help);
+    put(out, &format!("{name}_total"), "", value);
 }
 
-/// All families of all endpoints; a family's samples stand together, as the format demands.
-pub(crate) fn endpoints(out: &mut String, all: &[(&str, &Counters)]) {
-    let family =
-        |out: &mut String, name: &str, help: &str, each: &dyn Fn(&mut String, &str, &Counters)| {
-            head(out, name, "counter", help);
-            for (endpoint, counters) in all {
-                each(out, &format!("endpoint=\"{endpoint}\""), counters);
-            }
-        };
-    let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    family(
-        out,
-        "viaduct_predict_requests",
-        "Prediction requests by what became of them.",
-        &|out, label, c| {
-            let name = "viaduct_predict_requests_total";
-            put(out, name, &format!("{label},outcome=\"answered\""), get(&c.answered));
-            for (kind, count) in c.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                put(out, name, &format!("{label},outcome=\"{kind}\""), count);
-            }
-        },
-    );
-    family(out, "viaduct_predict_decisions", "Decisions by variant.", &|out, label, c| {
-        for (variant, count) in VARIANTS.iter().zip(&c.decisions) {
-            let labels = format!("{label},variant=\"{variant}\"");
-            put(out, "viaduct_predict_decisions_total", &labels, get(count));
-        }
-    });
-    family(
-        out,
-        "viaduct_predict_refused_rows",
-        "Rows that did not meet the contract.",
-        &|out, label, c| {
-            put(out, "viaduct_predict_refused_rows_total", label, get(&c.refused_rows));
-        },
-    );
-    family(out, "viaduct_predict_unsticky", "Decisions without an entity.", &|out, label, c| {
-        put(out, "viaduct_predict_unsticky_total", label, get(&c.unsticky));
-    });
-    family(
-        out,
-        "viaduct_predict_model_failures",
-        "Runs of a model that failed.",
-        &|out, label, c| {
-            put(out, "viaduct_predict_model_failures_total", label, get(&c.model_failures));
-        },
-    );
-    family(out, "viaduct_predict_violations", "Contract violations by field.", &|out, label, c| {
-        fields(out, "viaduct_predict_violations_total", label, &c.violations);
-    });
-    family(
-        out,
-        "viaduct_predict_outside",
-        "Values outside the declared range or list, by field.",
-        &|out, label, c| {
-            fields(out, "viaduct_predict_outside_total", label, &c.outside);
-        },
-    );
-    for (name, help, pick) in [
+fn histogram(out: &mut String, name: &str, labels: &str, histogram: &Histogram) {
+    let comma = if labels.is_empty() { "" } else { "," };
+    let counts = histogram.counts();
+    for bound in SHOWN_US {
+        let le = bound as f64 / 1e6;
+        let labels = format!("{labels}{comma}le=\"{le:?}\"");
+        put(out, &format!("{name}_bucket"), &labels, counts.at_most(bound));
+    }
+    let total = counts.total();
+    put(out, &format!("{name}_bucket"), &format!("{labels}{comma}le=\"+Inf\""), total);
+    put(out, &format!("{name}_count"), labels, total);
+    put(out, &format!("{name}_sum"), labels, histogram.sum_seconds());
+}
+
+/// Everything that the data plane counts.
+pub(crate) fn write(gateway: &Gateway, out: &mut String) {
+    let table = gateway.0.core.table.load();
+    let mut all: Vec<_> = table
+        .iter()
+        .flat_map(|table| &table.order)
+        .map(|endpoint| (endpoint.spec.name.as_str(), &*endpoint.counters))
+        .collect();
+    all.sort_by_key(|(name, _)| *name);
+    gauge(out, "viaduct_endpoints", "Endpoints in service.", all.len() as u64);
+    endpoints(out, &all);
+    variants(out, &all);
+    let name = "viaduct_decision_log_append_seconds";
+    head(out, name, "histogram", "Appending a request's decisions.");
+    histogram(out, name, "", &gateway.0.append_duration);
+    let cache = gateway.0.core.models.stats();
+    let waiting = gateway.0.onlookers.waiting();
+    let log = gateway.0.log.stats();
+    for (name, help, value) in [
+        ("viaduct_shadow_queue_rows", "Rows that wait for onlooking challengers.", waiting),
+        ("viaduct_model_cache_models", "Models in memory.", cache.models),
+        ("viaduct_model_cache_bytes", "Estimated bytes of models in memory.", cache.bytes),
+        ("viaduct_model_cache_budget_bytes", "Bytes that models may take.", cache.budget),
+        ("viaduct_decision_log_rows", "Rows in the decision log.", log.rows),
+        ("viaduct_decision_log_bytes", "Bytes of the decision log.", log.bytes),
+        ("viaduct_decision_log_segments", "Segments of the decision log.", log.segments),
         (
-            "viaduct_predict_duration_seconds",
-            "From the parsed request to the answer.",
-            (|c: &Counters| &c.duration) as fn(&Counters) -> &Histogram,
+            "viaduct_decision_log_index_failures",
+            "Index files that could not be written.",
+            log.index_failures,
         ),
-        ("viaduct_predict_model_duration_seconds", "Inside the model.", |c| &c.model_duration),
     ] {
+        gauge(out, name, help, value);
+    }
+    for (name, help, value) in [
+        ("viaduct_model_cache_loads", "Model files that were loaded.", cache.loads),
+        ("viaduct_model_cache_failures", "Model files that could not be loaded.", cache.failures),
+        ("viaduct_model_cache_evictions", "Models that left for others.", cache.evictions),
+    ] {
+        counter(out, name, help, value);
+    }
+}
+
+type All<'a> = [(&'a str, &'a Counters)];
+type Pick<T> = fn(&Counters) -> &T;
+
+/// Families of endpoints; a family's samples stand together, as the format demands.
+fn endpoints(out: &mut String, all: &All<'_>) {
+    let name = "viaduct_predict_requests";
+    head(out, name, "counter", "Prediction requests by what became of them.");
+    for (endpoint, counters) in all {
+        let labels = format!("endpoint=\"{endpoint}\",outcome=\"answered\"");
+        put(out, &format!("{name}_total"), &labels, counters.answered_requests());
+        let refused = counters.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, count) in refused.iter() {
+            let labels = format!("endpoint=\"{endpoint}\",outcome=\"{kind}\"");
+            put(out, &format!("{name}_total"), &labels, count);
+        }
+    }
+    let plain: [(&str, &str, Pick<AtomicU64>); 5] = [
+        ("viaduct_predict_refused_rows", "Rows that did not meet the contract.", |c| {
+            &c.refused_rows
+        }),
+        ("viaduct_predict_unsticky", "Decisions without an entity.", |c| &c.unsticky),
+        ("viaduct_predict_model_failures", "Runs of a model that failed.", |c| &c.model_failures),
+        ("viaduct_rollout_breaches", "Challengers that a guard removed.", |c| &c.breaches),
+        ("viaduct_shadow_dropped_rows", "Rows dropped for onlooking challengers.", |c| {
+            &c.copies_dropped
+        }),
+    ];
+    for (name, help, pick) in plain {
+        head(out, name, "counter", help);
+        for (endpoint, counters) in all {
+            let value = pick(counters).load(Ordering::Relaxed);
+            put(out, &format!("{name}_total"), &format!("endpoint=\"{endpoint}\""), value);
+        }
+    }
+    let fields: [(&str, &str, Pick<Mutex<BTreeMap<String, u64>>>); 3] = [
+        ("viaduct_predict_violations", "Contract violations by field.", |c| &c.violations),
+        (
+            "viaduct_predict_outside",
+            "Values that broke the contract and were accepted, by field.",
+            |c| &c.outside,
+        ),
+        ("viaduct_predict_defaulted", "Values that gave way to a default, by field.", |c| {
+            &c.defaulted
+        }),
+    ];
+    for (name, help, pick) in fields {
+        head(out, name, "counter", help);
+        for (endpoint, counters) in all {
+            by_field(out, name, endpoint, pick(counters));
+        }
+    }
+    let name = "viaduct_predict_queue";
+    head(out, name, "gauge", "Requests that wait or run.");
+    for (endpoint, counters) in all {
+        let value = counters.inside.load(Ordering::Relaxed);
+        put(out, name, &format!("endpoint=\"{endpoint}\""), value);
+    }
+    let times: [(&str, &str, Pick<Histogram>); 3] = [
+        ("viaduct_predict_duration_seconds", "From the parsed request to the answer.", |c| {
+            &c.duration
+        }),
+        ("viaduct_predict_model_duration_seconds", "Inside the model.", |c| &c.model_duration),
+        ("viaduct_predict_wait_seconds", "From the place in the queue to a thread.", |c| &c.wait),
+    ];
+    for (name, help, pick) in times {
         head(out, name, "histogram", help);
         for (endpoint, counters) in all {
-            write(pick(counters), out, name, &format!("endpoint=\"{endpoint}\""));
+            histogram(out, name, &format!("endpoint=\"{endpoint}\""), pick(counters));
         }
     }
 }
 
-fn fields(out: &mut String, name: &str, label: &str, map: &Mutex<BTreeMap<String, u64>>) {
+fn by_field(out: &mut String, name: &str, endpoint: &str, map: &Mutex<BTreeMap<String, u64>>) {
     for (field, count) in map.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         let field = field.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        put(out, name, &format!("{label},field=\"{field}\""), count);
+        let labels = format!("endpoint=\"{endpoint}\",field=\"{field}\"");
+        put(out, &format!("{name}_total"), &labels, count);
     }
+}
+
+/// Families of endpoints and variants; a variant that nobody met is left out.
+fn variants(out: &mut String, all: &All<'_>) {
+    let each = |out: &mut String, put_one: &dyn Fn(&mut String, &str, &ByVariant)| {
+        for (endpoint, counters) in all {
+            for variant in VARIANTS {
+                let by = counters.variant(variant);
+                if by.rows.load(Ordering::Relaxed) > 0 {
+                    put_one(out, &format!("endpoint=\"{endpoint}\",variant=\"{variant}\""), by);
+                }
+            }
+        }
+    };
+    let counted: [(&str, &str, fn(&ByVariant) -> &AtomicU64); 5] = [
+        ("viaduct_predict_decisions", "Decisions by variant.", |by| &by.rows),
+        ("viaduct_variant_requests", "Requests with a row of the variant.", |by| &by.requests),
+        ("viaduct_variant_errors", "Rows that the variant's model failed on.", |by| &by.errors),
+        ("viaduct_variant_not_finite", "Rows whose output was not finite.", |by| &by.not_finite),
+        ("viaduct_variant_fallbacks", "Rows that the fallback answered.", |by| &by.fallbacks),
+    ];
+    for (name, help, pick) in counted {
+        head(out, name, "counter", help);
+        each(out, &|out, labels, by| {
+            put(out, &format!("{name}_total"), labels, pick(by).load(Ordering::Relaxed));
+        });
+    }
+    let name = "viaduct_variant_model_duration_seconds";
+    head(out, name, "histogram", "Inside the variant's model.");
+    each(out, &|out, labels, by| histogram(out, name, labels, &by.latency));
 }

@@ -5,6 +5,7 @@ use viaduct_decisions::DecisionRow;
 use viaduct_domain::output::ModelOutput;
 
 use crate::gateway::Gateway;
+use crate::models::Slot;
 use crate::snapshot::ServedModel;
 
 impl Gateway {
@@ -34,7 +35,7 @@ impl Gateway {
             None => crate::predict::as_it_comes(&decision.inputs),
         };
         let name = format!("`{}` version {}", model.name, model.version);
-        let model = self.load_alone(&found.spec, &model)?;
+        let model = Slot::new(&self.0.core.models, &found.spec, model).get()?;
         let failed = |reason: String| {
             let detail = format!("{name} cannot answer decision `{}`: {reason}", decision.id);
             Refusal::new(Kind::ModelNotServable, detail)

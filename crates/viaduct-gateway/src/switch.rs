@@ -31,7 +31,7 @@ impl Gateway {
 
     /// What happened here and was not acknowledged, oldest first.
     pub fn reports(&self) -> Vec<Report> {
-        self.state().local.reports.clone()
+        self.0.core.state().local.reports.clone()
     }
 
     /// Forgets a report. To be called after what it says is committed and published: until then
@@ -40,7 +40,7 @@ impl Gateway {
     /// # Errors
     /// The disk did not take it; the report will come again after a restart.
     pub fn acknowledge(&self, report: ReportId) -> Result<(), Fault> {
-        let mut state = self.state();
+        let mut state = self.0.core.state();
         if state.local.remove(report) {
             disk::write_local(self.dir(), &state.local)?;
         }
@@ -48,19 +48,15 @@ impl Gateway {
     }
 
     fn happened(&self, endpoint: &str, event: ReportEvent) -> Result<(), Error> {
-        let mut state = self.state();
-        let now = self.0.clock.now();
+        let now = self.0.core.clock.now();
         let found = std::sync::Arc::clone(self.table()?.find(endpoint)?);
-        state.local.add(Report {
+        let report = Report {
             id: ReportId::new(now),
             at: now,
             endpoint: found.spec.id,
             endpoint_name: found.spec.name.to_string(),
             event,
-        });
-        // Why memory first: a sick disk must not keep a bad model in service.
-        self.apply_local(&state, found.spec.id);
-        disk::write_local(self.dir(), &state.local)?;
-        Ok(())
+        };
+        Ok(self.0.core.happened(report, |_| true)?)
     }
 }

@@ -1,10 +1,13 @@
 //! Business as usual for one row: the incumbent's answer if the caller sent it, else what the
 //! endpoint declares.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use viaduct_domain::output::ModelOutput;
 use viaduct_domain::rule::Rule;
 
+use crate::endpoint::Endpoint;
 use crate::snapshot::EndpointSnapshot;
 
 /// What is done without a model.
@@ -14,26 +17,22 @@ pub(crate) struct Usual {
     pub(crate) output: Option<Value>,
 }
 
-/// The row's incumbent answer as it was sent; `None` when there is none.
-pub(crate) fn sent<'a>(
-    row: &'a Map<String, Value>,
-    incumbent_field: Option<&str>,
-) -> Option<&'a Value> {
-    row.get(incumbent_field?).filter(|value| !value.is_null())
+/// What the endpoint declares.
+pub(crate) fn declared(spec: &EndpointSnapshot) -> Option<Arc<Usual>> {
+    let declared = spec.business_as_usual.as_ref()?;
+    let output = declared.output.as_ref().and_then(|o| serde_json::to_value(o).ok());
+    Some(Arc::new(Usual { action: declared.action.clone(), output }))
 }
 
 /// # Errors
 /// The sentence that declines an incumbent answer of another form.
 pub(crate) fn usual(
-    spec: &EndpointSnapshot,
+    endpoint: &Endpoint,
     sent: Option<&Value>,
-) -> Result<Option<Usual>, String> {
+) -> Result<Option<Arc<Usual>>, String> {
     match sent {
-        Some(value) => incumbent(spec.rule.as_ref(), value).map(Some),
-        None => Ok(spec.business_as_usual.as_ref().map(|declared| Usual {
-            action: declared.action.clone(),
-            output: declared.output.as_ref().and_then(|o| serde_json::to_value(o).ok()),
-        })),
+        Some(value) => Ok(Some(Arc::new(incumbent(endpoint.spec.rule.as_ref(), value)?))),
+        None => Ok(endpoint.declared.clone()),
     }
 }
 

@@ -52,7 +52,7 @@ async fn server() -> Server {
     let clock = Arc::new(SystemClock);
     let (decisions, _) = DecisionLog::open(&place("decisions"), Durability::Os).unwrap();
     let runtime = RuntimeConfig::new(dir.path());
-    let config = GatewayConfig { dir: place("gateway"), runtime: runtime.clone() };
+    let config = GatewayConfig::new(place("gateway"), runtime.clone());
     let (gateway, _) = Gateway::open(config, decisions.clone(), clock.clone()).unwrap();
     let settings = Settings {
         is_loopback: true,

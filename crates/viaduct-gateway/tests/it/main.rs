@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod assignment;
+mod fallback;
+mod inputs;
+mod limits;
+mod many;
 mod modes;
 mod python;
 mod refusals;
 mod restart;
+mod rollout;
 mod switch;
 mod tensors;
 mod world;

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
@@ -35,3 +36,62 @@ onnx = to_onnx(
 )
 (directory / "model.onnx").write_bytes(onnx.SerializeToString())
 (directory / "model.pkl").write_bytes(pickle.dumps(model))
+
+# The same question, answered the other way round.
+other = make_pipeline(
+    ColumnTransformer(
+        [("age", StandardScaler(), ["age"]), ("job", OneHotEncoder(handle_unknown="ignore"), ["job"])]
+    ),
+    LogisticRegression(),
+).fit(frame, 1 - label)
+onnx = to_onnx(
+    other,
+    initial_types=[("age", FloatTensorType([None, 1])), ("job", StringTensorType([None, 1]))],
+    options={id(other): {"zipmap": False}},
+)
+(directory / "other.onnx").write_bytes(onnx.SerializeToString())
+
+
+def write(name, nodes, constants=()):
+    """A regressor of `age` alone."""
+    age = helper.make_tensor_value_info("age", TensorProto.FLOAT, [None, 1])
+    value = helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])
+    constants = [numpy_helper.from_array(array, key) for key, array in constants]
+    graph = helper.make_graph(nodes, name, [age], [value], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (directory / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+
+node = helper.make_node
+# The root of 50 - age: no number for the older ones.
+write(
+    "nan",
+    [node("Sub", ["fifty", "age"], ["left"]), node("Sqrt", ["left"], ["value"])],
+    [("fifty", np.array([50], dtype=np.float32))],
+)
+# A table of fifty entries: the run fails on whoever is older.
+write(
+    "fails",
+    [
+        node("Cast", ["age"], ["place"], to=TensorProto.INT64),
+        node("Gather", ["table", "place"], ["value"], axis=0),
+    ],
+    [("table", np.arange(50, dtype=np.float32))],
+)
+# A product of large matrices that depends on the input.
+size = 700
+chain = [node("ReduceSum", ["age"], ["sum"], keepdims=0), node("Add", ["big", "sum"], ["m0"])]
+chain += [node("MatMul", [f"m{n}", "big"], [f"m{n + 1}"]) for n in range(8)]
+chain += [
+    node("ReduceMean", ["m8"], ["mean"], keepdims=0),
+    node("Mul", ["mean", "zero"], ["nothing"]),
+    node("Add", ["age", "nothing"], ["value"]),
+]
+write(
+    "slow",
+    chain,
+    [
+        ("big", np.full((size, size), 1e-3, dtype=np.float32)),
+        ("zero", np.array([0], dtype=np.float32)),
+    ],
+)

@@ -22,7 +22,7 @@ fn an_unowned_endpoint_answers_with_its_model_and_its_rule() {
     assert_eq!(row.keys["lead_id"], "59");
     assert_eq!(row.department.as_deref(), Some("call-centre"));
     // Only the contract's fields are kept: no phone number, no name of the customer.
-    assert_eq!(serde_json::Value::Object(row.inputs), json!({"age": 79, "job": "student"}));
+    assert_eq!(serde_json::Value::Object(row.inputs), json!({"age": 79.0, "job": "student"}));
     assert!(row.entity_hash.len() == 32 && !row.entity_hash.contains("c-"));
     assert!(row.flags.is_empty() && row.bucket.is_none());
     let found = world.gateway.log().by_key(row.endpoint, "lead_id", "59").unwrap();

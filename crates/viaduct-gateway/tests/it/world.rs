@@ -23,7 +23,7 @@ pub(crate) struct World {
 
 pub(crate) fn open(dir: &Path, clock: &Arc<SimulatedClock>) -> Gateway {
     let (log, _) = DecisionLog::open(&dir.join("decisions"), Durability::Os).unwrap();
-    let config = GatewayConfig { dir: dir.join("gateway"), runtime: python::runtime() };
+    let config = GatewayConfig::new(dir.join("gateway"), python::runtime());
     let (gateway, problems) = Gateway::open(config, log, clock.clone()).unwrap();
     assert!(problems.is_empty(), "{problems:?}");
     gateway

@@ -121,7 +121,7 @@ impl World {
         let clock = Arc::new(SimulatedClock::new("2026-01-05T08:00:00Z".parse().unwrap()));
         let (decisions, _) = DecisionLog::open(&place("decisions"), Durability::Os).unwrap();
         let runtime = RuntimeConfig::new(dir.path());
-        let config = GatewayConfig { dir: place("gateway"), runtime: runtime.clone() };
+        let config = GatewayConfig::new(place("gateway"), runtime.clone());
         let (gateway, _) = Gateway::open(config, decisions.clone(), clock.clone()).unwrap();
         let settings = Settings {
             is_loopback: true,
