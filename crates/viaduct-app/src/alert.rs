@@ -1,9 +1,13 @@
 //! Alerts: what happened, who acts, what to do. The same thing again is the same open alert.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde_json::json;
-use viaduct_base::{AlertId, Error, Kind, Refusal};
+use viaduct_base::{AlertId, EndpointId, Error, Fault, Kind, Refusal, Timestamp};
+use viaduct_decisions::Record;
 use viaduct_domain::permission::{Caller, Operation};
-use viaduct_store::endpoint::EndpointRow;
+use viaduct_store::consumer;
+use viaduct_store::endpoint::{self, EndpointRow};
 use viaduct_store::serving::{self, AlertRow};
 use viaduct_store::{Scope, Tx};
 
@@ -110,5 +114,138 @@ impl App {
                 Ok(app.record(tx, &by, now, &deed)?)
             })
             .await
+    }
+}
+
+/// Which violations were told already.
+pub struct Watcher {
+    counted: HashMap<EndpointId, u64>,
+    since: Timestamp,
+}
+
+impl Watcher {
+    /// Nothing before now is news.
+    pub fn new(app: &App) -> Self {
+        Self { counted: HashMap::new(), since: app.now() }
+    }
+}
+
+/// Requests that a field did not let through.
+#[derive(Debug, Default)]
+struct Refused {
+    detail: String,
+    count: i64,
+    consumers: Vec<viaduct_base::ConsumerId>,
+}
+
+impl App {
+    /// Names a caller's change of schema to the caller and the owner: an alert for each field that
+    /// refused requests since the last look.
+    ///
+    /// # Errors
+    /// When the database does not answer; the next look does it.
+    pub async fn tick_violations(&self, watcher: &mut Watcher) -> Result<(), Error> {
+        let Some(snapshot) = self.gateway().snapshot() else { return Ok(()) };
+        let (from, now) = (watcher.since, self.now());
+        for spec in snapshot.endpoints {
+            let counts = self.gateway().counts(spec.name.as_str()).unwrap_or_default();
+            let count: u64 = counts.iter().map(|c| c.violations).sum();
+            if watcher.counted.get(&spec.id).copied().unwrap_or_default() == count {
+                continue;
+            }
+            self.alert_of_violations(spec.id, (from, now), false).await?;
+            watcher.counted.insert(spec.id, count);
+        }
+        watcher.since = now;
+        Ok(())
+    }
+
+    /// Raises an alert for each field that refused requests in a window; answers the alerts' fields.
+    /// Replayed requests are a drill's, and the other way round.
+    pub(crate) async fn alert_of_violations(
+        &self,
+        id: EndpointId,
+        (from, to): (Timestamp, Timestamp),
+        is_drill: bool,
+    ) -> Result<Vec<String>, Error> {
+        let log = self.decisions().clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut fields: BTreeMap<String, Refused> = BTreeMap::new();
+            // Why one beyond: the window's end is open.
+            let end = Timestamp::from_micros(to.as_micros() + 1);
+            for record in log.scan(Some(id), from, end).flatten() {
+                let Record::Refused(row) = record else { continue };
+                if row.replayed != is_drill {
+                    continue;
+                }
+                for error in row.errors {
+                    let field = error.pointer.rsplit('/').next().unwrap_or_default().to_owned();
+                    let seen = fields.entry(field).or_default();
+                    seen.count += 1;
+                    seen.detail = error.detail;
+                    seen.consumers.extend(row.consumer);
+                }
+            }
+            fields
+        });
+        let fields = read.await.map_err(|e| Fault::caused("read the decision log", e))?;
+        if fields.is_empty() {
+            return Ok(Vec::new());
+        }
+        let told: Vec<String> = fields.keys().cloned().collect();
+        let (app, scope) = (self.clone(), Scope::of(self.workspace()));
+        self.store()
+            .write("raise_violations", move |tx| -> Result<(), Error> {
+                let Some(row) = endpoint::find(tx, &scope, id)? else { return Ok(()) };
+                for (field, seen) in &fields {
+                    let alert = app.schema_alert(tx, &scope, &row, (field, seen), is_drill)?;
+                    app.raise_alert(tx, &scope, &row, alert)?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(told)
+    }
+
+    fn schema_alert(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        row: &EndpointRow,
+        (field, seen): (&String, &Refused),
+        is_drill: bool,
+    ) -> Result<NewAlert, Error> {
+        let known = consumer::list(tx, scope, row.id)?;
+        let mut callers: Vec<&str> = known
+            .iter()
+            .filter(|consumer| seen.consumers.contains(&consumer.id))
+            .map(|consumer| consumer.name.as_str())
+            .collect();
+        if callers.is_empty() {
+            callers.push("a caller without a key");
+        }
+        let owner = match row.project_id {
+            Some(id) => {
+                let project = crate::project::load(tx, scope, &id.to_string())?;
+                project.spec.charter.technical_owner.map(|name| name.to_string())
+            }
+            None => None,
+        };
+        let callers = callers.join(", ");
+        Ok(NewAlert {
+            kind: "schema_change",
+            subject: field.clone(),
+            detail: format!("{}: {}, sent by {callers}", row.name, seen.detail),
+            advice: format!(
+                "{callers}: send `{field}` as the contract says (`viaduct describe endpoint {}`); owner: change the contract when the new form is meant",
+                row.name
+            ),
+            for_whom: match owner {
+                Some(owner) => format!("{callers}; {owner}"),
+                None => callers,
+            },
+            is_drill,
+            count: seen.count,
+        })
     }
 }

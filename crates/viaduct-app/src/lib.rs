@@ -4,11 +4,12 @@
 //! Invariant: only here does a transaction begin and end, and only [`App::authorise`] makes a
 //! [`viaduct_store::Scope`].
 
-mod alert;
+pub mod alert;
 mod app;
 mod audit;
 pub mod clock;
 pub mod decision;
+pub mod drill;
 pub mod endpoint;
 pub mod fact;
 pub mod gate;

@@ -83,6 +83,31 @@ pub fn consumers(endpoint: &str) -> String {
     format!("/endpoints/{}/consumers", segment(endpoint))
 }
 
+/// Form target: revoke a consumer's key.
+pub fn revoke(endpoint: &str) -> String {
+    format!("/endpoints/{}/revoke", segment(endpoint))
+}
+
+/// Form target: throw an endpoint's kill switch.
+pub fn kill(endpoint: &str) -> String {
+    format!("/endpoints/{}/kill", segment(endpoint))
+}
+
+/// Form target: take the kill switch back.
+pub fn revive(endpoint: &str) -> String {
+    format!("/endpoints/{}/revive", segment(endpoint))
+}
+
+/// Form target: ask an endpoint.
+pub fn try_endpoint(endpoint: &str) -> String {
+    format!("/endpoints/{}/try", segment(endpoint))
+}
+
+/// Form target: move a rollout.
+pub fn move_rollout(rollout: &str) -> String {
+    format!("/rollouts/{}/move", segment(rollout))
+}
+
 /// Form target: disable a user.
 pub fn disable_user(user: &str) -> String {
     format!("/users/{}/disable", segment(user))

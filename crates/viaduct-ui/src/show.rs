@@ -20,6 +20,12 @@ impl Number for i64 {
     }
 }
 
+impl Number for u64 {
+    fn real(&self) -> f64 {
+        *self as f64
+    }
+}
+
 impl<T: Number> Number for &T {
     fn real(&self) -> f64 {
         (*self).real()

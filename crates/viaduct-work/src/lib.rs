@@ -6,6 +6,7 @@
 pub mod evidence;
 mod job;
 pub mod measure;
+mod ticker;
 mod worker;
 
 pub use worker::Worker;

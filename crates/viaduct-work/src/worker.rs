@@ -38,6 +38,8 @@ impl Worker {
 
     /// Works until `stop` turns true; a job that runs then is finished first.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        // Why beside the queue: a job may train a model for an hour, a breach waits for nobody.
+        let ticker = tokio::spawn(crate::ticker::run(self.app.clone(), stop.clone()));
         while !*stop.borrow() {
             if let Err(error) = self.turn().await {
                 tracing::warn!(%error, "the queue does not answer");
@@ -50,6 +52,8 @@ impl Worker {
                 _ = stop.changed() => {}
             }
         }
+        // Why ignored: a panic there was logged, and there is nothing left to tick.
+        let _ = ticker.await;
     }
 
     /// Does everything that is due now.

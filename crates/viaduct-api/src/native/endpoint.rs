@@ -36,7 +36,9 @@ pub(super) fn routes() -> Routes {
             create_consumer,
             doc("endpoints", "Give a consumer its key; it is shown this once").body(|| {
                 json!({ "type": "object", "required": ["name"],
-                    "properties": { "name": { "type": "string" } } })
+                    "properties": { "name": { "type": "string" },
+                        "rate_per_second": { "type": "number" }, "burst": { "type": "integer" },
+                        "quota_per_day": { "type": "integer" } } })
             }),
         )
 }

@@ -3,12 +3,16 @@
 mod decision;
 mod endpoint;
 mod evaluation;
+mod export;
 mod kpi;
+mod ofrep;
 mod outcome;
 mod people;
 mod platform;
 mod project;
 mod review;
+mod rollout;
+mod serving;
 mod trial;
 mod waiver;
 
@@ -24,7 +28,11 @@ pub(crate) fn routes() -> Routes {
         waiver::routes(),
         trial::routes(),
         endpoint::routes(),
+        serving::routes(),
+        rollout::routes(),
+        ofrep::routes(),
         decision::routes(),
+        export::routes(),
         outcome::routes(),
         people::routes(),
         platform::routes(),

@@ -22,7 +22,7 @@ pub(super) fn routes() -> Routes {
             "/api/v1/apply",
             Operation::ApplyProject,
             apply,
-            doc("projects", "Apply a project file; with `dry_run=true` only compare")
+            doc("projects", "Apply a file of a project or of an endpoint; with `dry_run=true` only compare")
                 .query(&["dry_run"])
                 .takes("application/yaml"),
         )
@@ -102,8 +102,12 @@ async fn apply(
     Who(caller): Who,
     Query(query): Query<ApplyQuery>,
     Text(text): Text,
-) -> Result<Json<Applied>, Problem> {
-    Ok(Json(app.apply_project(&caller, text, query.dry_run).await?))
+) -> Result<Json<Value>, Problem> {
+    if viaduct_domain::manifest::is_endpoint(&text) {
+        return Ok(Json(json!(app.apply_endpoint(&caller, &text, query.dry_run).await?)));
+    }
+    let applied: Applied = app.apply_project(&caller, text, query.dry_run).await?;
+    Ok(Json(json!(applied)))
 }
 
 async fn list(State(app): State<App>, Who(caller): Who) -> Result<Json<Value>, Problem> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use viaduct_base::{EndpointId, Error, Fault, FieldError, Kind, Name, Refusal, Timestamp};
-use viaduct_domain::manifest::{self, EndpointFile, EndpointSpec, Pick};
+use viaduct_domain::manifest::{self, Change, EndpointFile, EndpointSpec, Pick};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::endpoint::{self, EndpointRow};
 use viaduct_store::{Scope, Tx, rollout};
@@ -24,6 +24,21 @@ pub struct Deployed {
     pub warnings: Vec<String>,
     /// The endpoint, in service.
     pub endpoint: EndpointView,
+}
+
+/// What applying an endpoint's file did, or would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppliedEndpoint {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// Whether it is new.
+    pub created: bool,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// What differs from what was there.
+    pub changes: Vec<Change>,
+    /// What the file names that does not exist yet.
+    pub warnings: Vec<String>,
 }
 
 /// Whether the model must be there already.
@@ -92,6 +107,40 @@ impl App {
         self.bind_models().await?;
         let endpoint = self.get_endpoint(caller, &name).await?;
         Ok(Deployed { created, changed, warnings, endpoint })
+    }
+
+    /// Applies the text of a file of `kind: Endpoint`; it may name a model that comes later.
+    ///
+    /// # Errors
+    /// `invalid-manifest` with line and column; `already-exists` for an endpoint of a project.
+    pub async fn apply_endpoint(
+        &self,
+        caller: &Caller,
+        text: &str,
+        dry_run: bool,
+    ) -> Result<AppliedEndpoint, Error> {
+        let scope = self.authorise(caller, Operation::DeployEndpoint)?;
+        let file = manifest::parse_endpoint(text)?;
+        let name = file.spec.name.to_string();
+        let find = name.clone();
+        let known = self
+            .store()
+            .read("diff_endpoint", move |tx| endpoint::find_by_name(tx, &scope, &find))
+            .await
+            .map_err(Error::from)?;
+        let old: Option<EndpointSpec> = match &known {
+            Some(row) => Some(
+                serde_json::from_str(&row.spec_json)
+                    .map_err(|e| Fault::caused(format!("endpoint `{name}`"), e))?,
+            ),
+            None => None,
+        };
+        let changes = manifest::diff_of(old.as_ref(), &file.spec);
+        let (mut warnings, created) = (Vec::new(), known.is_none());
+        if !dry_run {
+            warnings = self.deploy_endpoint(caller, file, Demand::Nothing).await?.warnings;
+        }
+        Ok(AppliedEndpoint { endpoint: name, created, dry_run, changes, warnings })
     }
 
     /// Deletes an endpoint that no project owns; its decisions stay in the log.

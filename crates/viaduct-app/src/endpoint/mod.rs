@@ -12,10 +12,11 @@ mod snapshot;
 
 pub use consumer::{ConsumerLimits, ConsumerView, NewConsumer};
 pub use contract::ContractView;
-pub use deploy::{Demand, Deployed, file_of};
+pub use deploy::{AppliedEndpoint, Demand, Deployed, file_of};
 pub use kill::Switched;
 pub use list::{Day, EndpointView, VersionView};
 pub use snapshot::registered;
 
 pub(crate) use bind::is_pinned;
+pub(crate) use kill::word as fallback_word;
 pub(crate) use list::no_endpoint;

@@ -207,7 +207,7 @@ impl App {
     }
 
     /// A version as the gateway loads it; `None`, and a line in the log, when it cannot be served.
-    fn version_served(
+    pub(crate) fn version_served(
         &self,
         tx: &mut Tx,
         scope: &Scope,

@@ -16,16 +16,22 @@ const BINS: u32 = 10;
 pub(super) fn of_scores(log: &DecisionLog, row: &RolloutRow, now: Timestamp) -> Reading {
     let (mut champion, mut challenger) = (Vec::new(), Vec::new());
     for record in log.scan(Some(row.endpoint_id), row.started_at, now).flatten() {
-        let Record::Decision(decision) = record else { continue };
-        let scores = if decision.model_version == row.to_version {
+        let (version, output) = match record {
+            Record::Decision(decision) => (decision.model_version, decision.output),
+            Record::Beside(beside) if beside.rollout == row.id => {
+                (beside.model_version, beside.output)
+            }
+            Record::Beside(_) | Record::Refused(_) => continue,
+        };
+        let scores = if version == row.to_version {
             &mut challenger
-        } else if decision.model_version == row.from_version {
+        } else if version == row.from_version {
             &mut champion
         } else {
             continue;
         };
         if scores.len() < SCORES_MAX {
-            scores.extend(decision.output.as_ref().and_then(score));
+            scores.extend(output.as_ref().and_then(score));
         }
     }
     let n = champion.len().min(challenger.len()) as u64;

@@ -104,6 +104,23 @@ pub enum LogicalType {
     Array,
 }
 
+impl LogicalType {
+    /// The word in documents.
+    pub const fn word(self) -> &'static str {
+        match self {
+            LogicalType::String => "string",
+            LogicalType::Number => "number",
+            LogicalType::Integer => "integer",
+            LogicalType::Boolean => "boolean",
+            LogicalType::Date => "date",
+            LogicalType::Timestamp => "timestamp",
+            LogicalType::Time => "time",
+            LogicalType::Object => "object",
+            LogicalType::Array => "array",
+        }
+    }
+}
+
 /// When a field's value is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

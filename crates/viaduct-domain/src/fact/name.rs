@@ -64,6 +64,8 @@ words! {
         PeopleCollector = "people_collector",
         /// Analyses registered trials.
         TrialAnalyst = "trial_analyst",
+        /// Runs drills on endpoints.
+        DrillRunner = "drill_runner",
     }
 }
 
@@ -181,9 +183,9 @@ facts! {
     SkewMaxFeaturePsi = "skew.max_feature_psi", ModelVersion, Scalar, Number, later, "largest PSI of an input between training and serving";
     SkewMissingRateDelta = "skew.missing_rate_delta", ModelVersion, Scalar, Share, later, "largest change of a missing rate between training and serving";
     LineageCompleteShare = "lineage.complete_share", ModelVersion, Scalar, Share, later, "share of inputs with a path from version to contract";
-    DrillSchemaChangeStopped = "drill.schema_change_stopped", Endpoint, Flag, Flag, later, "the drill's changed column was stopped at the contract";
-    DrillSchemaChangeFallbackServed = "drill.schema_change_fallback_served", Endpoint, Flag, Flag, later, "the drill's requests were answered by the fallback";
-    DrillSchemaChangeAlertMinutes = "drill.schema_change_alert_minutes", Endpoint, Scalar, Minutes, later, "minutes until the drill's alert";
+    DrillSchemaChangeStopped = "drill.schema_change_stopped", Endpoint, Flag, Flag, by DrillRunner, "the drill's changed column was stopped at the contract";
+    DrillSchemaChangeFallbackServed = "drill.schema_change_fallback_served", Endpoint, Flag, Flag, by DrillRunner, "the drill's requests were answered by the fallback";
+    DrillSchemaChangeAlertMinutes = "drill.schema_change_alert_minutes", Endpoint, Scalar, Minutes, by DrillRunner, "minutes until the drill's alert";
     SlicesWorstRelative = "slices.worst_relative", ModelVersion, Scalar, Number, later, "worst slice as a ratio of the overall metric";
     SlicesSelectionRatio = "slices.selection_ratio", ModelVersion, Interval, Number, later, "smallest ratio of selection rates between groups";
     CalibrationEce = "calibration.ece", ModelVersion, Scalar, Number, later, "expected calibration error";
@@ -200,8 +202,8 @@ facts! {
     LoadP99WithinPlan = "load.p99_within_plan", Endpoint, Flag, Flag, later, "answers stay within the plan at twice the forecast peak";
     LoadErrorShare = "load.error_share", Endpoint, Scalar, Share, later, "share of errors at twice the forecast peak";
     LoadOutOfMemoryCount = "load.out_of_memory_count", Endpoint, Scalar, Count, later, "times the load test ran out of memory";
-    DrillRollbackMinutes = "drill.rollback_minutes", Endpoint, Scalar, Minutes, later, "minutes that the rollback drill took";
-    DrillFallbackAnsweredShare = "drill.fallback_answered_share", Endpoint, Scalar, Share, later, "share of requests the fallback answered in the drill";
+    DrillRollbackMinutes = "drill.rollback_minutes", Endpoint, Scalar, Minutes, by DrillRunner, "minutes that the rollback drill took";
+    DrillFallbackAnsweredShare = "drill.fallback_answered_share", Endpoint, Scalar, Share, by DrillRunner, "share of requests the fallback answered in the drill";
     AutomationHandsOffRuns = "automation.hands_off_runs", Project, Scalar, Count, later, "scheduled runs in a row without a manual step";
     DrillDriftAlarmAcknowledged = "drill.drift_alarm_acknowledged", Endpoint, Flag, Flag, later, "the injected drift raised an alarm that was acknowledged";
     DrillLatencyAlarmAcknowledged = "drill.latency_alarm_acknowledged", Endpoint, Flag, Flag, later, "the injected latency raised an alarm that was acknowledged";

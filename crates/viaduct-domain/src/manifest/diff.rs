@@ -35,6 +35,17 @@ pub fn created(spec: &ProjectSpec) -> Vec<Change> {
     changes
 }
 
+/// The changed places between any two things that become JSON.
+pub fn diff_of<T: Serialize>(old: Option<&T>, new: &T) -> Vec<Change> {
+    let before = match old {
+        Some(old) => serde_json::to_value(old).unwrap_or_default(),
+        None => Value::Object(Map::new()),
+    };
+    let mut changes = Vec::new();
+    compare("", &before, &serde_json::to_value(new).unwrap_or_default(), &mut changes);
+    changes
+}
+
 fn compare(path: &str, before: &Value, after: &Value, changes: &mut Vec<Change>) {
     if before == after {
         return;

@@ -29,7 +29,7 @@ use crate::rollout::{Condition, Plan};
 use crate::rule::Rule;
 use crate::tier::TierInputs;
 
-pub use diff::{Change, created, diff};
+pub use diff::{Change, created, diff, diff_of};
 pub use serving::{EndpointFile, Fallback, Limits, Retention};
 pub use warn::Known;
 

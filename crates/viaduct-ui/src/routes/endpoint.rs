@@ -17,7 +17,7 @@ use super::map::{Units, decision};
 use super::project::optional;
 use super::serve::blocking;
 use super::visit::Visit;
-use crate::view::{Consumer, EndpointPage, Field, NewKey};
+use crate::view::{Consumer, EndpointPage, Field, NewKey, Tried};
 
 /// Decisions under the page.
 const DECISIONS: usize = 8;
@@ -48,7 +48,7 @@ pub(super) fn consumers(endpoint: &EndpointView) -> Option<&[ConsumerSnapshot]> 
 /// The page.
 pub(super) async fn show(visit: Arc<Visit>) -> Answered {
     let name = visit.param("endpoint").to_owned();
-    let page = page(&visit, &name, None).await?;
+    let page = page(&visit, &name, None, None).await?;
     visit.page(&page)
 }
 
@@ -58,11 +58,17 @@ pub(super) async fn consumer(visit: Arc<Visit>) -> Answered {
     let name = visit.name_field("name")?;
     let made = visit.app.create_consumer(&visit.caller, &endpoint, name, Default::default()).await?;
     let key = NewKey { consumer: made.name, key: made.key.expose().clone() };
-    let page = page(&visit, &endpoint, Some(key)).await?;
+    let page = page(&visit, &endpoint, Some(key), None).await?;
     visit.page(&page)
 }
 
-async fn page(visit: &Visit, name: &str, new_key: Option<NewKey>) -> Result<EndpointPage, Error> {
+/// The page, with a key just made or a request just tried.
+pub(super) async fn page(
+    visit: &Visit,
+    name: &str,
+    new_key: Option<NewKey>,
+    tried: Option<Tried>,
+) -> Result<EndpointPage, Error> {
     let found = visit.app.get_endpoint(&visit.caller, name).await?;
     let project = match found.project {
         Some(id) => optional(visit.app.get_project(&visit.caller, &id.to_string()).await)?,
@@ -74,6 +80,7 @@ async fn page(visit: &Visit, name: &str, new_key: Option<NewKey>) -> Result<Endp
     let mut metrics = String::new();
     visit.app.gateway().write_metrics(&mut metrics);
     let serving = found.serving.as_ref();
+    let around = super::serving::around(visit, &found, &metrics).await?;
     Ok(EndpointPage {
         shell: visit.shell(),
         name: found.name.clone(),
@@ -93,6 +100,18 @@ async fn page(visit: &Visit, name: &str, new_key: Option<NewKey>) -> Result<Endp
         refused: traffic.refused,
         curl: curl(&visit.server, &found, project.as_ref()),
         consumers: callers(&found, &traffic.calls),
+        variants: around.variants,
+        phases: around.phases,
+        rollout: around.rollout,
+        may_roll: visit.may(Operation::ControlRollout),
+        killed: around.killed,
+        may_kill: visit.may(Operation::KillEndpoint),
+        fallback: found.fallback.clone(),
+        alerts: around.alerts,
+        drills: around.drills,
+        try_fields: serving.map(super::serving::try_fields).unwrap_or_default(),
+        may_try: visit.may(Operation::Predict),
+        tried,
         traffic: traffic.bars,
         new_key,
         may_create_key: visit.may(Operation::CreateConsumer),
@@ -165,6 +184,11 @@ fn rule(serving: &EndpointSnapshot) -> Option<String> {
 fn settings(endpoint: &EndpointView) -> Vec<Field> {
     let mut settings = vec![Field::new("serves", &endpoint.model)];
     let Some(serving) = &endpoint.serving else { return settings };
+    if let Some(contract) = &endpoint.contract {
+        let text = format!("version {} ({})", contract.version, contract.origin);
+        settings.push(Field::new("contract", text));
+    }
+    settings.push(Field::new("fallback", &endpoint.fallback));
     if let Some(entity) = &serving.entity_field {
         settings.push(Field::new("entity", entity));
     }
@@ -196,9 +220,25 @@ fn callers(
             created_at: consumer.id.made_at(),
             last_call_at: seen.map(|(_, at)| *at),
             calls_7d: seen.map_or(0, |(count, _)| *count),
+            limits: limits(consumer),
         }
     });
     rows.collect()
+}
+
+/// What a consumer may ask for, in words.
+fn limits(consumer: &ConsumerSnapshot) -> String {
+    let mut said = Vec::new();
+    if let Some(rate) = consumer.rate_per_second {
+        said.push(format!("{} rows a second", crate::fmt::plain(rate)));
+    }
+    if let Some(burst) = consumer.burst {
+        said.push(format!("{burst} at once"));
+    }
+    if let Some(quota) = consumer.quota_per_day {
+        said.push(format!("{quota} a day"));
+    }
+    said.join(", ")
 }
 
 /// A request with a row that meets the contract.
@@ -225,7 +265,7 @@ fn example(contract: &Contract) -> Map<String, Value> {
     known.map(|field| (field.name.to_string(), value_of(field))).collect()
 }
 
-fn value_of(field: &Column) -> Value {
+pub(super) fn value_of(field: &Column) -> Value {
     if let Some(value) = field.values.first() {
         return value.clone();
     }

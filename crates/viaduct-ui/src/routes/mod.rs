@@ -18,6 +18,7 @@ mod portfolio;
 mod project;
 mod review;
 mod serve;
+mod serving;
 mod users;
 mod visit;
 mod waiver;
@@ -71,6 +72,11 @@ pub fn router() -> (Router<App>, Vec<PageRow>) {
         .get("/endpoints/{endpoint}", Operation::ReadEndpoint, endpoint::show)
         .get("/endpoints/{endpoint}/traffic.csv", Operation::ReadEndpoint, csv::traffic)
         .post("/endpoints/{endpoint}/consumers", Operation::CreateConsumer, endpoint::consumer)
+        .post("/endpoints/{endpoint}/revoke", Operation::CreateConsumer, serving::revoke)
+        .post("/endpoints/{endpoint}/kill", Operation::KillEndpoint, serving::kill)
+        .post("/endpoints/{endpoint}/revive", Operation::KillEndpoint, serving::revive)
+        .post("/endpoints/{endpoint}/try", Operation::Predict, serving::try_it)
+        .post("/rollouts/{rollout}/move", Operation::ControlRollout, serving::move_rollout)
         .get("/users", Operation::ListUsers, users::show)
         .post("/users", Operation::AddUser, users::add)
         .post("/users/{user}/disable", Operation::DisableUser, users::disable)

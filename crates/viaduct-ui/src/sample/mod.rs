@@ -6,6 +6,7 @@ mod gate;
 mod pages;
 mod project;
 mod review;
+mod serving;
 mod traffic;
 
 use viaduct_base::{Day, Fault, Span, Timestamp};

@@ -266,15 +266,34 @@ impl EndpointPage {
             consumers: vec![
                 Consumer {
                     name: "call-centre-app".into(),
+                    limits: "50 rows a second, 1000 a day".into(),
                     created_at: at(20, 9),
                     last_call_at: Some(at(131, 8)),
                     calls_7d: 612,
                 },
-                Consumer { name: "reporting".into(), created_at: at(90, 9), last_call_at: None, calls_7d: 0 },
+                Consumer {
+                    name: "reporting".into(),
+                    limits: String::new(),
+                    created_at: at(90, 9),
+                    last_call_at: None,
+                    calls_7d: 0,
+                },
             ],
             new_key: Some(NewKey { consumer: "reporting".into(), key: "vdk_sample_0000_not_a_key".into() }),
             may_create_key: true,
             decisions: decision_rows(6),
+            variants: super::serving::variants(),
+            phases: super::serving::phases(),
+            rollout: Some(super::serving::rollout()),
+            may_roll: true,
+            killed: None,
+            may_kill: true,
+            fallback: "business_as_usual".into(),
+            alerts: super::serving::alerts(),
+            drills: super::serving::drills(),
+            try_fields: super::serving::try_fields(),
+            may_try: true,
+            tried: None,
         }
     }
 
@@ -302,6 +321,14 @@ impl EndpointPage {
             consumers: Vec::new(),
             new_key: None,
             decisions: Vec::new(),
+            variants: Vec::new(),
+            phases: Vec::new(),
+            rollout: None,
+            killed: Some(super::serving::killed()),
+            alerts: Vec::new(),
+            drills: Vec::new(),
+            try_fields: Vec::new(),
+            tried: Some(super::serving::tried()),
             ..Self::sample()
         }
     }

@@ -4,6 +4,9 @@ use askama::Template;
 use viaduct_base::Timestamp;
 
 use super::shell::page_parts;
+use super::serving::{
+    KilledBy, Note, PhaseRow, RolloutPanel, Tried, TryField, VariantRow,
+};
 use super::{Crumb, DecisionRow, Field, Page, Section, Shell};
 use crate::chart::bars::{self, Bars};
 use crate::svg::Markup;
@@ -20,6 +23,8 @@ pub struct Consumer {
     pub last_call_at: Option<Timestamp>,
     /// Calls in the last 7 days.
     pub calls_7d: i64,
+    /// How much it may ask for, in words; empty for no limit.
+    pub limits: String,
 }
 
 /// A key that has just been made: shown this one time.
@@ -92,6 +97,30 @@ pub struct EndpointPage {
     pub may_create_key: bool,
     /// The latest decisions.
     pub decisions: Vec<DecisionRow>,
+    /// What each variant did.
+    pub variants: Vec<VariantRow>,
+    /// Where the time of a request goes.
+    pub phases: Vec<PhaseRow>,
+    /// The latest rollout.
+    pub rollout: Option<RolloutPanel>,
+    /// Whether the signed-in person may move it.
+    pub may_roll: bool,
+    /// The thrown kill switch.
+    pub killed: Option<KilledBy>,
+    /// Whether the signed-in person may throw it.
+    pub may_kill: bool,
+    /// The word for the fallback.
+    pub fallback: String,
+    /// Open alerts.
+    pub alerts: Vec<Note>,
+    /// The latest drills.
+    pub drills: Vec<Note>,
+    /// The form that tries the endpoint; empty without a contract.
+    pub try_fields: Vec<TryField>,
+    /// Whether the signed-in person may ask it.
+    pub may_try: bool,
+    /// What was just tried.
+    pub tried: Option<Tried>,
 }
 
 impl EndpointPage {
@@ -125,6 +154,11 @@ impl Page for EndpointPage {
     }
 
     fn refresh_seconds(&self) -> u32 {
-        if self.new_key.is_some() { 0 } else { 30 }
+        let is_rolling = self.rollout.as_ref().is_some_and(|rollout| rollout.is_open());
+        match (self.new_key.is_some() || self.tried.is_some(), is_rolling) {
+            (true, _) => 0,
+            (false, true) => 3,
+            (false, false) => 30,
+        }
     }
 }

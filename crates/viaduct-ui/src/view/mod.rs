@@ -12,6 +12,7 @@ mod login;
 mod portfolio;
 mod project;
 mod review;
+mod serving;
 mod shell;
 mod stage;
 mod trial;
@@ -30,6 +31,10 @@ pub use login::LoginPage;
 pub use portfolio::{Blocker, PortfolioPage, ProjectRow};
 pub use project::{Department, EndpointRef, HistoryEntry, HistoryKind, PersonRole, ProjectPage};
 pub use review::{AskState, Review, Signature, Waiver, WaiverState};
+pub use serving::{
+    KilledBy, Note, PhaseRow, RolloutCondition, RolloutEvent, RolloutPanel, RolloutStep, Tried,
+    TryField, VariantRow,
+};
 pub use shell::{ClockBanner, Crumb, Flash, FlashLevel, Page, Person, Section, Shell};
 pub use stage::{Stage, State};
 pub use trial::{Arm, Trial, TrialCheck, TrialState};

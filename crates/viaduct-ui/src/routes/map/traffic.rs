@@ -146,7 +146,18 @@ fn bars(by_day: &BTreeMap<i32, BTreeMap<String, u64>>) -> Bars {
 /// A quantile of an endpoint's latency in microseconds, from the histogram in the metrics; linear
 /// within a bucket. `None` before the first request since the server started.
 pub(in crate::routes) fn latency(metrics: &str, endpoint: &str, quantile: f64) -> Option<f64> {
-    let start = format!("viaduct_predict_duration_seconds_bucket{{endpoint=\"{endpoint}\",le=\"");
+    let labels = format!("endpoint=\"{endpoint}\",");
+    histogram(metrics, "viaduct_predict_duration_seconds", &labels, quantile)
+}
+
+/// A quantile of any histogram in the metrics, in microseconds; `labels` end with a comma.
+pub(in crate::routes) fn histogram(
+    metrics: &str,
+    name: &str,
+    labels: &str,
+    quantile: f64,
+) -> Option<f64> {
+    let start = format!("{name}_bucket{{{labels}le=\"");
     let buckets: Vec<(f64, f64)> = metrics
         .lines()
         .filter_map(|line| {
