@@ -180,6 +180,9 @@ operations! {
     EvaluateFlag "evaluate_flag" ConsumerOr(Member), "OFREP: which variant an entity meets";
     CreateConsumer "create_consumer" AtLeast(Member), "Give a consumer of an endpoint its key";
     ReadDecision "read_decision" AtLeast(Viewer), "Decisions with their outcomes";
+    ExportDecisions "export_decisions" AtLeast(Member), "Decisions as a Parquet file";
+    ReplayDecision "replay_decision" AtLeast(Member), "Ask a version about a decision's inputs again";
+    EraseEntity "erase_entity" Named(Member), "Take an entity out of an endpoint's decisions";
     RecordOutcome "record_outcome" ConsumerOr(Member), "Record outcomes of decisions";
 
     ReadTracking "read_tracking" AtLeast(Viewer), "MLflow: read experiments, runs, metrics, artifacts";

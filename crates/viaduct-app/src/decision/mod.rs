@@ -1,5 +1,13 @@
 //! Decisions, read from the log, with what became of them.
 
+mod erase;
+mod export;
+mod replay;
+
+pub use erase::Erasure;
+pub use export::Export;
+pub use replay::Replay;
+
 use viaduct_base::{DecisionId, Error, Fault, Kind, Refusal};
 use viaduct_decisions::DecisionRow;
 use viaduct_domain::permission::{Caller, Operation};
