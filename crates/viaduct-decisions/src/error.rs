@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use viaduct_base::{Error, Fault, Kind, Refusal};
 
@@ -24,11 +25,20 @@ pub enum LogError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// An fsync failed earlier; what the disk holds is unknown until the log is opened again.
-    #[error("the decision log stopped after a failed fsync ({reason}); check the disk and restart")]
+    /// An fsync failed; the rows that waited for it were never proven to be on the disk. The next
+    /// append tries a new segment.
+    #[error("the decision log cannot be synced ({reason}); check the disk, it goes on by itself")]
     Stopped {
         /// What the operating system said then.
         reason: String,
+    },
+    /// The disk does not answer; the rows may or may not be written later.
+    #[error(
+        "the decision log's disk has not answered for {after:?}; check it, the log goes on by itself"
+    )]
+    Stalled {
+        /// How long it was waited for.
+        after: Duration,
     },
     /// A row does not have the checksum it was written with, or cannot be read.
     #[error("segment `{segment}` is damaged at offset {offset}: {detail}")]
@@ -81,6 +91,12 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether the disk is at fault, and not what was to be written.
+    pub fn is_disk(&self) -> bool {
+        use LogError::{Full, Io, Stalled, Stopped};
+        matches!(self, Full { .. } | Io { .. } | Stalled { .. } | Stopped { .. })
+    }
+
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }
@@ -95,7 +111,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         match error {
-            LogError::Full { .. } | LogError::Stopped { .. } => {
+            LogError::Full { .. } | LogError::Stopped { .. } | LogError::Stalled { .. } => {
                 Refusal::new(Kind::LogFull, error.to_string()).into()
             }
             LogError::TooLarge { .. } => Refusal::new(Kind::TooLarge, error.to_string()).into(),

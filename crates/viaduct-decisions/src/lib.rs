@@ -15,6 +15,7 @@ mod bytes;
 mod disk_index;
 mod error;
 mod frame;
+mod gate;
 mod log;
 mod memory_index;
 mod pack;
@@ -29,7 +30,7 @@ mod write;
 
 pub use batch::{Answered, BatchHead, BatchRow, DecisionBatch, OutputAt, Way};
 pub use error::LogError;
-pub use log::{DecisionLog, Durability, LogOptions, LogStats};
+pub use log::{DecisionLog, Durability, LogOptions, LogStats, OnFull};
 pub use memory_index::DayCount;
 pub use recovery::{Corruption, RecoveryReport, TornTail};
 pub use rewrite::{Fate, Rewritten};

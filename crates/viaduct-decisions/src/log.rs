@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use viaduct_base::{Day, DecisionId, EndpointId, Timestamp};
 
@@ -14,6 +14,7 @@ use crate::LogError;
 use crate::batch::DecisionBatch;
 use crate::batch_frame;
 use crate::frame::{self, Entry};
+use crate::gate::Gate;
 use crate::memory_index::DayCount;
 use crate::recovery::{self, Corruption, Recovered, RecoveryReport};
 use crate::row::{BesideRow, DecisionRow, Record};
@@ -26,6 +27,8 @@ use crate::write::{self, Writer};
 /// Why: a segment is read whole where it is damaged, and rewritten whole by an erasure.
 const SEGMENT_MAX: u64 = 1 << 30;
 const BATCH_MAX: usize = 1 << 28;
+/// Why: a broken disk is tried now and then, not by every request.
+const MEND_EVERY: Duration = Duration::from_secs(1);
 
 /// What an acknowledged append has survived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +38,17 @@ pub enum Durability {
     Os,
     /// The rows are on the disk: a power cut loses nothing.
     Fsync,
+}
+
+/// What becomes of rows that the disk does not take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// The append fails, and with it the request.
+    #[default]
+    Refuse,
+    /// The append is taken for done; the rows are lost, counted ([`LogStats::lost`]) and told
+    /// ([`DecisionLog::trouble`]).
+    Continue,
 }
 
 /// How a log is kept.
@@ -48,6 +62,10 @@ pub struct LogOptions {
     pub segment_age: Duration,
     /// Whether sealed segments are packed (zstd) by a thread of their own.
     pub compress: bool,
+    /// What becomes of rows that the disk does not take.
+    pub on_full: OnFull,
+    /// How long an append waits for a disk that does not answer.
+    pub patience: Duration,
 }
 
 impl Default for LogOptions {
@@ -57,6 +75,8 @@ impl Default for LogOptions {
             segment_bytes: 64 * 1024 * 1024,
             segment_age: Duration::from_secs(24 * 3_600),
             compress: true,
+            on_full: OnFull::Refuse,
+            patience: Duration::from_secs(5),
         }
     }
 }
@@ -78,6 +98,8 @@ pub struct LogStats {
     pub index_failures: u64,
     /// Segments that could not be packed; they stay as they are until the next start.
     pub pack_failures: u64,
+    /// Decisions that were answered and not written, because [`OnFull::Continue`] was chosen.
+    pub lost: u64,
 }
 
 /// The decision log of one data directory. Clones share it.
@@ -88,7 +110,14 @@ pub struct DecisionLog(Arc<Inner>);
 struct Inner {
     options: LogOptions,
     segments: Arc<Segments>,
+    gate: Gate,
     writer: Mutex<Writer>,
+    lost: AtomicU64,
+    /// Whether the last append failed; the sentence is only written then.
+    is_troubled: AtomicBool,
+    trouble: Mutex<Option<String>>,
+    /// When a new segment was last tried after a failed fsync.
+    mended: Mutex<Option<Instant>>,
     syncer: Option<Syncer>,
     sealers: Mutex<Vec<JoinHandle<()>>>,
     /// Held for as long as the log lives: one process writes a directory.
@@ -125,7 +154,12 @@ impl DecisionLog {
         let inner = Inner {
             options: LogOptions { segment_bytes, ..options },
             segments: Arc::new(segments),
+            gate: Gate::default(),
             writer: Mutex::new(Writer::resume(open, file)),
+            lost: AtomicU64::default(),
+            is_troubled: AtomicBool::default(),
+            trouble: Mutex::default(),
+            mended: Mutex::default(),
             syncer,
             sealers: Mutex::default(),
             _lock: lock,
@@ -308,7 +342,8 @@ impl DecisionLog {
     pub fn stats(&self) -> LogStats {
         let index_failures = self.0.segments.index_failures.load(Ordering::Relaxed);
         let pack_failures = self.0.segments.pack_failures.load(Ordering::Relaxed);
-        let mut stats = LogStats { index_failures, pack_failures, ..LogStats::default() };
+        let lost = self.0.lost.load(Ordering::Relaxed);
+        let mut stats = LogStats { index_failures, pack_failures, lost, ..LogStats::default() };
         for segment in self.0.segments.list() {
             stats.segments += 1;
             stats.bytes += segment.bytes();
@@ -329,6 +364,8 @@ impl DecisionLog {
     /// The next segment cannot be begun.
     pub fn seal_if_old(&self) -> Result<(), LogError> {
         let sealed = {
+            let patience = self.0.options.patience;
+            let Some(_turn) = self.0.gate.enter(patience) else { return Ok(()) };
             let mut writer = self.0.writer();
             if writer.is_empty() || writer.age() <= self.0.options.segment_age {
                 return Ok(());
@@ -364,6 +401,9 @@ impl DecisionLog {
 
     /// Begins a new segment when the open one has rows that are wanted sealed.
     pub(crate) fn seal_open_if(&self, wanted: &dyn Fn(&Segment) -> bool) -> Result<(), LogError> {
+        let patience = self.0.options.patience;
+        let turn = self.0.gate.enter(patience);
+        let _turn = turn.ok_or(LogError::Stalled { after: patience })?;
         let mut writer = self.0.writer();
         if !writer.is_empty() && wanted(&writer.segment) {
             self.0.rotate(&mut writer)?;
@@ -381,6 +421,11 @@ impl DecisionLog {
             // A sealer that panicked leaves its segment to the next start.
             let _ = sealer.join();
         }
+    }
+
+    /// Why the last append failed, until one succeeds: for readiness and the doctor.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble().clone()
     }
 
     /// The directory of the segments.
@@ -417,12 +462,48 @@ impl Inner {
             let what = "a batch of rows";
             return Err(LogError::TooLarge { what, bytes: bytes.len(), limit: BATCH_MAX });
         }
+        let count = rows.iter().map(|(entry, _)| entry.ids.len().max(1) as u64).sum();
+        match self.try_write(bytes, rows) {
+            Ok(()) => {
+                if self.is_troubled.swap(false, Ordering::Relaxed) {
+                    *self.trouble() = None;
+                }
+                Ok(())
+            }
+            Err(error) if error.is_disk() => {
+                self.is_troubled.store(true, Ordering::Relaxed);
+                *self.trouble() = Some(error.to_string());
+                match self.options.on_full {
+                    OnFull::Refuse => Err(error),
+                    OnFull::Continue => {
+                        self.lost.fetch_add(count, Ordering::Relaxed);
+                        Ok(())
+                    }
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_write(&self, bytes: &[u8], rows: Vec<(Entry, usize)>) -> Result<(), LogError> {
+        let patience = self.options.patience;
         let ticket = {
+            let _turn = self.gate.enter(patience).ok_or(LogError::Stalled { after: patience })?;
             let mut writer = self.writer();
-            if let Some(syncer) = &self.syncer {
-                syncer.check()?;
+            if let Some(syncer) = &self.syncer
+                && let Err(error) = syncer.check()
+            {
+                self.mend(&mut writer, syncer, error)?;
             }
             if self.is_due(&writer, bytes.len() as u64) {
+                if self.syncer.is_some() {
+                    let sync = writer.file.sync_data();
+                    sync.map_err(|e| LogError::io(&writer.segment.path, e))?;
+                }
                 let sealed = self.rotate(&mut writer)?;
                 self.finish(vec![sealed]);
             }
@@ -430,9 +511,22 @@ impl Inner {
             self.syncer.as_ref().map(|syncer| (syncer, syncer.want(&writer.file)))
         };
         match ticket {
-            Some((syncer, ticket)) => syncer.wait(ticket),
+            Some((syncer, ticket)) => syncer.wait(ticket, patience),
             None => Ok(()),
         }
+    }
+
+    /// After a failed fsync: a new segment, whose header is synced, shows that the disk works again.
+    fn mend(&self, writer: &mut Writer, syncer: &Syncer, error: LogError) -> Result<(), LogError> {
+        let mut last = self.mended.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < MEND_EVERY) {
+            return Err(error);
+        }
+        *last = Some(Instant::now());
+        let sealed = self.rotate(writer).map_err(|_| error)?;
+        syncer.mend();
+        self.finish(vec![sealed]);
+        Ok(())
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -448,10 +542,6 @@ impl Inner {
 
     /// Begins a new segment and answers the old one, which gets no more rows.
     fn rotate(&self, writer: &mut Writer) -> Result<Arc<Segment>, LogError> {
-        if self.syncer.is_some() {
-            let sync = writer.file.sync_data();
-            sync.map_err(|e| LogError::io(&writer.segment.path, e))?;
-        }
         let (next, file) = write::create(&self.segments.dir, writer.segment.number + 1)?;
         let next = Arc::new(next);
         let sealed = std::mem::replace(writer, Writer::resume(Arc::clone(&next), file)).segment;
@@ -494,5 +584,49 @@ fn lock(dir: &Path) -> Result<File, LogError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LogError::InUse { dir: dir.to_path_buf() }),
         Err(TryLockError::Error(e)) => Err(LogError::io(&path, e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::RefusedRow;
+
+    fn record() -> Record {
+        let (at, endpoint) = (Timestamp::from_micros(0), EndpointId::from_u128(1));
+        Record::Refused(RefusedRow {
+            at,
+            endpoint,
+            consumer: None,
+            replayed: false,
+            errors: vec![],
+        })
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_told_to_those_who_wait_and_forgotten_when_it_does() {
+        for on_full in [OnFull::Refuse, OnFull::Continue] {
+            let dir = tempfile::tempdir().unwrap();
+            let patience = Duration::from_millis(50);
+            let options = LogOptions { patience, on_full, ..LogOptions::default() };
+            let (log, _) = DecisionLog::open_with(dir.path(), options).unwrap();
+            log.append(&[record()]).unwrap();
+            // A writer that hangs in the disk holds its turn.
+            let turn = log.0.gate.enter(patience).unwrap();
+            let start = Instant::now();
+            let waited: Vec<_> = std::thread::scope(|scope| {
+                let append = || log.append(&[record()]);
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(append)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(start.elapsed() < Duration::from_secs(5), "nobody queues for ever");
+            let refused = waited.iter().filter(|result| result.is_err()).count();
+            assert_eq!(refused, if on_full == OnFull::Refuse { 8 } else { 0 });
+            assert_eq!(log.stats().lost, if on_full == OnFull::Refuse { 0 } else { 8 });
+            assert!(log.trouble().unwrap().contains("has not answered"));
+            drop(turn);
+            log.append(&[record()]).unwrap();
+            assert_eq!((log.trouble(), log.stats().rows), (None, 2));
+        }
     }
 }

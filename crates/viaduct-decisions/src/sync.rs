@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::LogError;
 
@@ -13,8 +14,10 @@ struct State {
     synced: u64,
     file: Option<Arc<File>>,
     /// Why sticky: after a failed fsync the kernel may have dropped the pages, so a later success
-    /// would prove nothing about them.
-    failed: Option<String>,
+    /// on the same file would prove nothing about them. A new file mends it.
+    broken: Option<String>,
+    /// Tickets whose rows were never proven to be on the disk, first to last.
+    failed: Vec<(u64, u64, String)>,
     stopping: bool,
 }
 
@@ -58,25 +61,36 @@ impl Syncer {
         state.wanted
     }
 
-    /// Waits until everything up to `ticket` is on the disk.
-    pub(crate) fn wait(&self, ticket: u64) -> Result<(), LogError> {
+    /// Waits until everything up to `ticket` is on the disk, but not for ever.
+    pub(crate) fn wait(&self, ticket: u64, patience: Duration) -> Result<(), LogError> {
+        let start = Instant::now();
         let mut state = self.shared.lock();
-        while state.synced < ticket && state.failed.is_none() {
-            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        match &state.failed {
-            Some(reason) if state.synced < ticket => {
-                Err(LogError::Stopped { reason: reason.clone() })
+        loop {
+            let failed = state.failed.iter().find(|(from, to, _)| (*from..=*to).contains(&ticket));
+            if let Some((_, _, reason)) = failed {
+                return Err(LogError::Stopped { reason: reason.clone() });
             }
-            _ => Ok(()),
+            if state.synced >= ticket {
+                return Ok(());
+            }
+            let Some(left) = patience.checked_sub(start.elapsed()) else {
+                return Err(LogError::Stalled { after: patience });
+            };
+            let waited = self.shared.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), LogError> {
-        match &self.shared.lock().failed {
+        match &self.shared.lock().broken {
             Some(reason) => Err(LogError::Stopped { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Goes on with a file that was begun and synced after the failure.
+    pub(crate) fn mend(&self) {
+        self.shared.lock().broken = None;
     }
 }
 
@@ -94,10 +108,10 @@ impl Drop for Syncer {
 fn run(shared: &Shared) {
     let mut state = shared.lock();
     loop {
-        while state.wanted == state.synced && !state.stopping {
+        while (state.wanted == state.synced || state.broken.is_some()) && !state.stopping {
             state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.wanted == state.synced || state.failed.is_some() {
+        if state.wanted == state.synced || state.broken.is_some() {
             return;
         }
         let (target, file) = (state.wanted, state.file.clone());
@@ -106,8 +120,47 @@ fn run(shared: &Shared) {
         state = shared.lock();
         match result {
             Ok(()) => state.synced = target,
-            Err(error) => state.failed = Some(error.to_string()),
+            Err(error) => {
+                // What was asked for meanwhile lies in the same file.
+                let (from, to) = (state.synced + 1, state.wanted);
+                state.failed.push((from, to, error.to_string()));
+                state.broken = Some(error.to_string());
+                state.synced = to;
+            }
         }
         shared.done.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_failed_fsync_fails_its_rows_for_ever_and_a_new_file_goes_on() {
+        let syncer = Syncer::start().unwrap();
+        // A device that has nothing to sync says so with an error.
+        let broken = Arc::new(File::open("/dev/null").unwrap());
+        let lost = syncer.want(&broken);
+        assert!(matches!(syncer.wait(lost, PATIENCE), Err(LogError::Stopped { .. })));
+        assert!(syncer.check().is_err());
+        syncer.mend();
+        assert!(syncer.check().is_ok());
+        let good = Arc::new(tempfile::tempfile().unwrap());
+        let kept = syncer.want(&good);
+        syncer.wait(kept, PATIENCE).unwrap();
+        assert!(syncer.wait(lost, PATIENCE).is_err(), "what was lost stays lost");
+    }
+
+    #[test]
+    fn a_sync_that_does_not_end_is_not_waited_for_for_ever() {
+        let syncer = Syncer::start().unwrap();
+        let good = Arc::new(tempfile::tempfile().unwrap());
+        let ticket = syncer.want(&good);
+        syncer.wait(ticket, PATIENCE).unwrap();
+        let later = syncer.wait(ticket + 1, Duration::from_millis(20));
+        assert!(matches!(later, Err(LogError::Stalled { .. })));
     }
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use viaduct_base::{ClockKind, DecisionId, EndpointId, Timestamp, WorkspaceId};
-use viaduct_decisions::{
-    DecisionLog, DecisionRow, Durability, LogOptions, Record, RefusedRow, RowError,
-};
+use viaduct_decisions::{DecisionLog, DecisionRow, LogOptions, Record, RefusedRow, RowError};
 
 pub(crate) const ALWAYS: (Timestamp, Timestamp) =
     (Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
@@ -64,7 +62,7 @@ pub(crate) fn refused(endpoint: EndpointId, at: Timestamp) -> Record {
 
 pub(crate) fn small(segment_bytes: u64) -> LogOptions {
     let segment_age = Duration::from_secs(3_600);
-    LogOptions { durability: Durability::Os, segment_bytes, segment_age, compress: false }
+    LogOptions { segment_bytes, segment_age, compress: false, ..LogOptions::default() }
 }
 
 pub(crate) fn ids(log: &DecisionLog) -> Vec<DecisionId> {
