@@ -14,6 +14,7 @@ mod batch_frame;
 mod bytes;
 mod disk_index;
 mod error;
+mod find;
 mod frame;
 mod gate;
 mod log;

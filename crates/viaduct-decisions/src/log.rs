@@ -1,6 +1,5 @@
 //! The log itself: append from many threads, find by id, key and time.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,18 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use viaduct_base::{Day, DecisionId, EndpointId, Timestamp};
+use viaduct_base::{EndpointId, Timestamp};
 
 use crate::LogError;
 use crate::batch::DecisionBatch;
 use crate::batch_frame;
 use crate::frame::{self, Entry};
 use crate::gate::Gate;
-use crate::memory_index::DayCount;
-use crate::recovery::{self, Corruption, Recovered, RecoveryReport};
-use crate::row::{BesideRow, DecisionRow, Record};
+use crate::recovery::{self, Recovered, RecoveryReport};
+use crate::row::Record;
 use crate::scan::Scan;
-use crate::segment::{FORMAT, Index, SEGMENT_HEADER, Segment, Step};
+use crate::segment::{FORMAT, Index, SEGMENT_HEADER, Segment};
 use crate::segments::Segments;
 use crate::sync::Syncer;
 use crate::write::{self, Writer};
@@ -206,136 +204,10 @@ impl DecisionLog {
         self.0.write(&bytes, vec![(entry, 0)])
     }
 
-    /// The decision with this id.
-    ///
-    /// # Errors
-    /// The disk failed, or the row is damaged.
-    pub fn get(&self, id: DecisionId) -> Result<Option<DecisionRow>, LogError> {
-        for segment in self.0.newest_first() {
-            let (_, rows) = self.0.segments.with_current(&segment, |segment| {
-                let place = match &*segment.index() {
-                    Index::Memory(index) => index.ids.get(&id.as_u128()).copied(),
-                    Index::Disk(index) => index.find_id(id.as_u128())?,
-                };
-                segment.decisions(place.as_slice())
-            })?;
-            if let Some(row) = rows.into_iter().find(|row| row.id == id) {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Decisions of the endpoint that carry the business key, newest first.
-    ///
-    /// # Errors
-    /// The disk failed, or a row is damaged.
-    pub fn by_key(
-        &self,
-        endpoint: EndpointId,
-        key: &str,
-        value: &str,
-    ) -> Result<Vec<DecisionRow>, LogError> {
-        let mut found = Vec::new();
-        for record in self.0.by_hash(frame::key_hash(endpoint, key, value))? {
-            let Record::Decision(row) = record else { continue };
-            if row.endpoint == endpoint && row.keys.get(key).is_some_and(|v| v == value) {
-                found.push(*row);
-            }
-        }
-        Ok(found)
-    }
-
-    /// What challengers said beside the endpoint's decision, newest first.
-    ///
-    /// # Errors
-    /// The disk failed, or a row is damaged.
-    pub fn beside(
-        &self,
-        endpoint: EndpointId,
-        decision: DecisionId,
-    ) -> Result<Vec<BesideRow>, LogError> {
-        let hash = frame::key_hash(endpoint, frame::BESIDE, &decision.to_string());
-        let mut found = Vec::new();
-        for record in self.0.by_hash(hash)? {
-            match record {
-                Record::Beside(row) if row.decision == decision && row.endpoint == endpoint => {
-                    found.push(row);
-                }
-                _ => {}
-            }
-        }
-        Ok(found)
-    }
-
-    /// The endpoint's last `limit` decisions, newest first.
-    ///
-    /// # Errors
-    /// The disk failed, or a row is damaged.
-    pub fn recent(&self, endpoint: EndpointId, limit: usize) -> Result<Vec<DecisionRow>, LogError> {
-        let mut found = Vec::new();
-        for segment in self.0.newest_first() {
-            let left = limit - found.len();
-            if left == 0 {
-                break;
-            }
-            let (_, mut rows) = self.0.segments.with_current(&segment, |segment| {
-                let places = match &*segment.index() {
-                    Index::Memory(index) => index.recent(endpoint.as_u128(), left),
-                    Index::Disk(index) => index.recent(endpoint.as_u128(), left)?,
-                };
-                segment.decisions(&places)
-            })?;
-            found.append(&mut rows);
-        }
-        Ok(found)
-    }
-
     /// Rows with `from <= at < to`, of one endpoint or of all, in the order they were appended.
     /// Rows that are appended later are not among them.
     pub fn scan(&self, endpoint: Option<EndpointId>, from: Timestamp, to: Timestamp) -> Scan {
         Scan::new(Arc::clone(&self.0.segments), endpoint, from, to)
-    }
-
-    /// How much the endpoint was asked, by UTC day. Answered from memory.
-    pub fn counts_per_day(&self, endpoint: EndpointId) -> BTreeMap<Day, DayCount> {
-        let mut counts = BTreeMap::new();
-        let mut add = |days: &BTreeMap<i32, DayCount>| {
-            for (day, count) in days {
-                counts.entry(Day::from_number(*day)).or_insert(DayCount::default()).add(*count);
-            }
-        };
-        for segment in self.0.segments.list() {
-            match &*segment.index() {
-                Index::Memory(index) => {
-                    index.endpoints.get(&endpoint.as_u128()).map(|rows| add(&rows.days))
-                }
-                Index::Disk(index) => {
-                    index.endpoint(endpoint.as_u128()).map(|part| add(&part.days))
-                }
-            };
-        }
-        counts
-    }
-
-    /// Reads every row of every segment and names each damaged place.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn verify(&self) -> Result<Vec<Corruption>, LogError> {
-        let mut damage = Vec::new();
-        for segment in self.0.segments.list() {
-            let (segment, walk) =
-                self.0.segments.with_current(&segment, |segment| segment.walk().map(Some))?;
-            let Some(mut walk) = walk else { continue };
-            while let Some(step) = walk.step().map_err(|e| LogError::io(&segment.path, e))? {
-                if let Step::Bad { offset, bytes, detail, .. } = step {
-                    let (segment, detail) = (segment.name(), detail.to_owned());
-                    damage.push(Corruption { segment, offset, bytes, detail });
-                }
-            }
-        }
-        Ok(damage)
     }
 
     /// Sizes, for metrics and the doctor.
@@ -355,25 +227,6 @@ impl DecisionLog {
             };
         }
         stats
-    }
-
-    /// Seals the open segment when it is older than [`LogOptions::segment_age`], also while nothing
-    /// is appended. For a timer.
-    ///
-    /// # Errors
-    /// The next segment cannot be begun.
-    pub fn seal_if_old(&self) -> Result<(), LogError> {
-        let sealed = {
-            let patience = self.0.options.patience;
-            let Some(_turn) = self.0.gate.enter(patience) else { return Ok(()) };
-            let mut writer = self.0.writer();
-            if writer.is_empty() || writer.age() <= self.0.options.segment_age {
-                return Ok(());
-            }
-            self.0.rotate(&mut writer)?
-        };
-        self.0.finish(vec![sealed]);
-        Ok(())
     }
 
     /// Throws the indexes of a directory away and makes them again from the segments; what is
@@ -435,28 +288,6 @@ impl DecisionLog {
 }
 
 impl Inner {
-    fn newest_first(&self) -> Vec<Arc<Segment>> {
-        let mut segments = self.segments.list();
-        segments.reverse();
-        segments
-    }
-
-    /// Records with this key hash, newest first.
-    fn by_hash(&self, hash: u64) -> Result<Vec<Record>, LogError> {
-        let mut found = Vec::new();
-        for segment in self.newest_first() {
-            let (_, mut records) = self.segments.with_current(&segment, |segment| {
-                let places = match &*segment.index() {
-                    Index::Memory(index) => index.by_key(hash),
-                    Index::Disk(index) => index.by_key(hash)?,
-                };
-                segment.records(&places)
-            })?;
-            found.append(&mut records);
-        }
-        Ok(found)
-    }
-
     fn write(&self, bytes: &[u8], rows: Vec<(Entry, usize)>) -> Result<(), LogError> {
         if bytes.len() > BATCH_MAX {
             let what = "a batch of rows";

@@ -61,9 +61,12 @@ pub(crate) fn inputs(
 /// For each input the places of its columns in a row.
 pub(crate) type Places = Vec<Vec<usize>>;
 
+/// Fields, and what they bind to.
+pub(crate) type Binding = (Vec<Arc<str>>, Places);
+
 /// The last fields seen and what they bind to: an endpoint's rows all come with the same.
 #[derive(Debug, Default)]
-pub(crate) struct Bound(RwLock<Option<Arc<(Vec<Arc<str>>, Places)>>>);
+pub(crate) struct Bound(RwLock<Option<Arc<Binding>>>);
 
 impl Bound {
     /// As [`bind`], remembered.
@@ -72,7 +75,7 @@ impl Bound {
         inputs: &[Input],
         fields: &[&Arc<str>],
         features: Option<&[String]>,
-    ) -> Result<Arc<(Vec<Arc<str>>, Places)>, PredictError> {
+    ) -> Result<Arc<Binding>, PredictError> {
         let last = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         let is_same = |known: &[Arc<str>]| {
             known.len() == fields.len()

@@ -154,7 +154,7 @@ impl ModelCache {
                 _ => None,
             })
             .collect();
-        held.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        held.sort_unstable_by_key(|(used, _, _)| std::cmp::Reverse(*used));
         held.into_iter().map(|(_, key, bytes)| (key, bytes)).collect()
     }
 

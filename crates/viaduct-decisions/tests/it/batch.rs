@@ -129,7 +129,7 @@ fn the_rows_of_a_batch_are_found_by_id_key_and_time_beside_single_ones() {
         let recent = log.recent(e, 3).unwrap();
         assert_eq!(recent, [new.clone(), wanted[49].clone(), wanted[48].clone()]);
         let scanned: Vec<_> = log.scan(Some(e), ALWAYS.0, ALWAYS.1).map(Result::unwrap).collect();
-        let all = [&[old.clone()], &wanted[..], &[new.clone()]].concat();
+        let all = [std::slice::from_ref(&old), &wanted[..], std::slice::from_ref(&new)].concat();
         assert_eq!(scanned, all.into_iter().map(Record::from).collect::<Vec<_>>());
         assert_eq!(
             log.scan(None, day("2026-01-01T00:30:00Z"), day("2026-01-01T01:30:00Z")).count(),

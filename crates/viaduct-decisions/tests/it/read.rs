@@ -164,7 +164,7 @@ fn what_a_challenger_said_stands_beside_and_is_no_decision() {
         latency_us: 12,
     };
     let check = |log: &DecisionLog| {
-        assert_eq!(log.beside(row.endpoint, row.id).unwrap(), [beside.clone()]);
+        assert_eq!(log.beside(row.endpoint, row.id).unwrap(), std::slice::from_ref(&beside));
         assert_eq!(log.get(row.id).unwrap().as_ref(), Some(&row));
         assert_eq!(log.recent(row.endpoint, 10).unwrap().len(), 1);
         assert_eq!(log.counts_per_day(row.endpoint)[&at.day()].decisions, 1);
