@@ -10,7 +10,7 @@ use viaduct_auth::Params;
 use viaduct_base::{Clock, Error, SimulatedClock, SystemClock, Timestamp};
 use viaduct_blob::Blobs;
 use viaduct_cli::Failure;
-use viaduct_decisions::{DecisionLog, Durability};
+use viaduct_decisions::{DecisionLog, Durability, LogOptions, OnFull};
 use viaduct_domain::policy::Policy;
 use viaduct_gateway::{Gateway, GatewayConfig};
 use viaduct_infer::RuntimeConfig;
@@ -33,7 +33,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let (clock, simulated) = clock(config, &store)?;
     let place = |name: &str| config.data_dir.join(name);
     let blobs = Blobs::open(&place("blobs")).map_err(|e| in_dir(&place("blobs"), &e))?;
-    let (decisions, recovery) = DecisionLog::open(&place("decisions"), durability(config))
+    let (decisions, recovery) = DecisionLog::open_with(&place("decisions"), log_options(config))
         .map_err(|e| in_dir(&place("decisions"), &e))?;
     if !recovery.is_clean() {
         tracing::warn!(?recovery, "the decision log was mended");
@@ -125,11 +125,16 @@ fn clock(config: &Config, store: &Store) -> Result<Clocks, Failure> {
     Ok((simulated.clone(), Some(simulated)))
 }
 
-fn durability(config: &Config) -> Durability {
-    match config.durability {
+fn log_options(config: &Config) -> LogOptions {
+    let durability = match config.durability {
         DurabilityChoice::Os => Durability::Os,
         DurabilityChoice::Fsync => Durability::Fsync,
-    }
+    };
+    let on_full = match config.goes_on_unlogged {
+        false => OnFull::Refuse,
+        true => OnFull::Continue,
+    };
+    LogOptions { durability, on_full, ..LogOptions::default() }
 }
 
 fn reproduce(config: &Config) -> Option<Reproduce> {

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub log_format: LogFormat,
     /// When a decision is acknowledged.
     pub durability: DurabilityChoice,
+    /// Whether predictions go on when the disk takes no decision.
+    pub goes_on_unlogged: bool,
     /// libonnxruntime, when named.
     pub runtime_library: Option<PathBuf>,
     /// How M2 reruns training.
@@ -111,6 +113,8 @@ impl Config {
                 "decisions.durability",
                 &[("os", DurabilityChoice::Os), ("fsync", DurabilityChoice::Fsync)],
             )?,
+            goes_on_unlogged: reader
+                .one_of("decisions.on_log_full", &[("refuse", false), ("continue", true)])?,
             runtime_library: reader.path("runtime.library"),
             reproduce: ReproduceConfig {
                 python: reader.program("reproduce.python"),

@@ -55,6 +55,11 @@ pub(crate) const KEYS: &[Key] = &[
         "`os`: acknowledged when the operating system has it; `fsync`: when the disk has it.",
     ),
     key(
+        "decisions.on_log_full",
+        "refuse",
+        "When the disk takes no decision: `refuse` predictions (503), or `continue` without logging them, counted in `viaduct_decision_log_lost`.",
+    ),
+    key(
         "runtime.library",
         "",
         "Path of libonnxruntime.so; empty means what `viaduct setup runtime` put into the data directory.",
