@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use viaduct_base::{Error, Fault, Kind, Refusal};
+use viaduct_base::{Error, Fault};
+use viaduct_gateway::Entry;
 
 /// Larger requests go to a thread of their own.
 const ROWS_MAX: usize = 64;
@@ -57,19 +58,38 @@ impl Drop for Place {
     }
 }
 
-/// Runs work of so many rows, until the caller's deadline. Work whose caller has left or whose
+/// Runs an entry's work on so many rows, until its deadline. Work whose caller has left or whose
 /// deadline has passed before it began is not begun.
 pub(crate) async fn run<T: Send + 'static>(
+    mut entry: Entry,
     rows: usize,
+    work: impl FnOnce(Entry) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if entry.is_quick(rows)
+        && let Some(_place) = Place::take(rows)
+    {
+        return work(entry);
+    }
+    let deadline = entry.deadline();
+    // Why a turn before a thread: one slow endpoint must not hold the threads of all.
+    match deadline {
+        None => entry.turn().await,
+        Some(deadline) => {
+            let turn = tokio::time::timeout_at(deadline.into(), entry.turn());
+            turn.await.map_err(|_| passed())?;
+        }
+    }
+    off(deadline, move || work(entry)).await
+}
+
+/// Runs work on a thread that may block.
+async fn off<T: Send + 'static>(
     deadline: Option<Instant>,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let is_past = move || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     if is_past() {
         return Err(passed());
-    }
-    if let Some(_place) = Place::take(rows) {
-        return work();
     }
     let (answer, answered) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
@@ -93,13 +113,13 @@ pub(crate) async fn run<T: Send + 'static>(
 }
 
 fn passed() -> Error {
-    let detail = "the answer was not there within the time that the request gives it";
-    Refusal::new(Kind::DeadlinePassed, detail).into()
+    viaduct_gateway::deadline_passed().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use viaduct_base::Kind;
 
     #[tokio::test]
     async fn a_deadline_ends_the_wait_and_late_work_is_not_begun() {
@@ -108,16 +128,16 @@ mod tests {
             std::thread::sleep(Duration::from_millis(200));
             Ok(1)
         };
-        let Err(Error::Refused(refusal)) = run(1_000, soon, slow).await else { panic!() };
+        let Err(Error::Refused(refusal)) = off(soon, slow).await else { panic!() };
         assert_eq!(refusal.kind, Kind::DeadlinePassed);
         let never = || -> Result<u8, Error> { panic!("it was begun") };
-        assert!(run(1_000, Some(Instant::now()), never).await.is_err());
-        assert_eq!(run(1_000, None, || Ok(3)).await.unwrap(), 3);
+        assert!(off(Some(Instant::now()), never).await.is_err());
+        assert_eq!(off(None, || Ok(3)).await.unwrap(), 3);
     }
 
     #[tokio::test]
     async fn a_panic_is_a_fault_and_not_a_hang() {
         let broken = || -> Result<u8, Error> { panic!("a false invariant") };
-        assert!(matches!(run(1_000, None, broken).await, Err(Error::Fault(_))));
+        assert!(matches!(off(None, broken).await, Err(Error::Fault(_))));
     }
 }

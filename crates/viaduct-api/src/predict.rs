@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use viaduct_app::App;
 use viaduct_base::{Error, Fault, Kind, Refusal};
+use viaduct_domain::assign::Variant;
 use viaduct_domain::permission::Operation;
 use viaduct_gateway::{Answer, CallKey, Gateway, PredictCall};
 use viaduct_wire::predict::{
@@ -38,7 +39,7 @@ pub fn routes() -> Routes {
 pub struct Serving(pub Gateway);
 
 impl Serving {
-    /// Asks for decisions on rows.
+    /// Asks for decisions on rows, of a variant of choice where a tester wants one.
     ///
     /// # Errors
     /// As [`Gateway::predict`]; a deadline that passed.
@@ -46,9 +47,10 @@ impl Serving {
         &self,
         call: PredictCall,
         deadline: Option<Instant>,
+        wanted: Option<Variant>,
     ) -> Result<Vec<Answer>, Error> {
-        let gateway = self.0.clone();
-        inline::run(call.rows.len(), deadline, move || gateway.predict(call)).await
+        let entry = self.0.enter(&call.endpoint)?.until(deadline).picking(wanted);
+        inline::run(entry, call.rows.len(), move |entry| entry.predict(call)).await
     }
 }
 
@@ -99,6 +101,21 @@ pub(crate) fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Refusal> 
     }
 }
 
+/// The variant that a tester asks for: `X-Viaduct-Variant`. Heeded where the endpoint allows it.
+///
+/// # Errors
+/// The header is no variant.
+fn wanted(headers: &HeaderMap) -> Result<Option<Variant>, Refusal> {
+    let Some(value) = headers.get("x-viaduct-variant") else { return Ok(None) };
+    match value.to_str().ok().and_then(Variant::from_word) {
+        Some(variant) => Ok(Some(variant)),
+        None => {
+            let detail = "`X-Viaduct-Variant` is `champion` or `challenger`";
+            Err(Refusal::new(Kind::InvalidInput, detail))
+        }
+    }
+}
+
 pub(crate) async fn predict(
     State(serving): State<Serving>,
     Key(key): Key,
@@ -107,10 +124,11 @@ pub(crate) async fn predict(
 ) -> Result<Response, Problem> {
     require_json(&payload.headers)?;
     let deadline = deadline(&payload.headers)?;
+    let wanted = wanted(&payload.headers)?;
     let request: PredictRequest = parse_json(&payload.bytes)?;
     let PredictRequest { rows, entity, keys, incumbent, replayed } = request;
     let call = PredictCall { endpoint, key, rows, entity, keys, incumbent, replayed };
-    let answers = serving.predict(call, deadline).await?;
+    let answers = serving.predict(call, deadline, wanted).await?;
     let answer = PredictAnswer { decisions: answers.into_iter().map(decision).collect() };
     let bytes = serde_json::to_vec(&answer)
         .map_err(|e| Fault::caused("the decisions cannot be written", e))?;
@@ -125,6 +143,7 @@ fn decision(answer: Answer) -> Decision {
         action: answer.action,
         model_version: answer.model_version,
         contract: answer.contract.map(|digest| digest.to_string()),
+        fallback: answer.is_fallback,
     }
 }
 

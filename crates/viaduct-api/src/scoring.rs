@@ -95,7 +95,7 @@ pub(crate) async fn invocations(
         incumbent: None,
         replayed: false,
     };
-    let answers = serving.predict(call, deadline).await?;
+    let answers = serving.predict(call, deadline, None).await?;
     respond(&payload.headers, answers)
 }
 

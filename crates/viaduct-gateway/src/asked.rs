@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use viaduct_base::{FieldError, Kind, Refusal};
-use viaduct_domain::columns::Columns;
+use viaduct_domain::columns::{Column, Columns};
 
 use crate::call::PredictCall;
 use crate::endpoint::Endpoint;
@@ -58,6 +58,45 @@ impl From<PredictCall> for Asked {
     }
 }
 
+/// Where a field's cells are.
+enum Source<'a> {
+    Rows(&'a [Map<String, Value>], &'a str),
+    Column(Option<&'a Column>, &'a str),
+}
+
+/// Where the rows' sides are.
+struct Sources<'a> {
+    entity: Option<Source<'a>>,
+    keys: Vec<Source<'a>>,
+    incumbent: Option<Source<'a>>,
+}
+
+impl Source<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Source::Rows(_, name) | Source::Column(_, name) => name,
+        }
+    }
+
+    fn value(&self, row: usize) -> Option<Value> {
+        match self {
+            Source::Rows(rows, name) => rows.get(row)?.get(*name).cloned(),
+            Source::Column(column, _) => column.map(|column| column.json(row)),
+        }
+    }
+
+    /// The cell as an entity or key.
+    fn text(&self, row: usize) -> Result<Option<String>, String> {
+        match self {
+            Source::Rows(rows, name) => {
+                let value = rows.get(row).and_then(|row| row.get(*name));
+                value.map_or(Ok(None), scalar_text)
+            }
+            Source::Column(..) => self.value(row).as_ref().map_or(Ok(None), scalar_text),
+        }
+    }
+}
+
 /// What one row brings beside its inputs.
 #[derive(Debug)]
 pub(crate) struct Side {
@@ -68,13 +107,12 @@ pub(crate) struct Side {
 }
 
 impl Asked {
-    /// The row's field, in whichever form it came; `checked` holds what the contract took.
-    fn cell(&self, checked: &Columns, row: usize, field: &str) -> Option<Value> {
+    /// A field, looked up once for all rows; `checked` holds what the contract took.
+    fn source<'a>(&'a self, checked: &'a Columns, name: &'a str) -> Source<'a> {
         match &self.inputs {
-            Inputs::Rows(rows) => rows.get(row)?.get(field).cloned(),
+            Inputs::Rows(rows) => Source::Rows(rows, name),
             Inputs::Columns(rest) => {
-                let column = rest.get(field).or_else(|| checked.get(field))?;
-                Some(column.json(row))
+                Source::Column(rest.get(name).or_else(|| checked.get(name)), name)
             }
         }
     }
@@ -88,24 +126,23 @@ impl Asked {
             && self.entity_field.as_deref().is_some_and(|named| Some(named) != own)
     }
 
-    /// The row's entity as it sticks; `None` without one.
-    ///
-    /// # Errors
-    /// The place that holds no text and no number.
-    pub(crate) fn entity(
-        &self,
-        endpoint: &Endpoint,
-        checked: &Columns,
-        row: usize,
-    ) -> Result<Option<String>, FieldError> {
-        if let Some(entities) = &self.entities {
-            return Ok(entities.get(row).cloned().flatten());
-        }
-        let named = self.entity_field.as_deref().or(endpoint.spec.entity_field.as_deref());
-        let Some(field) = named else { return Ok(None) };
-        match self.cell(checked, row, field) {
-            None => Ok(None),
-            Some(value) => scalar_text(&value).map_err(|detail| problem(row, field, detail)),
+    /// The field of the row's entity, where entities come as one.
+    fn entity_source<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        checked: &'a Columns,
+    ) -> Option<Source<'a>> {
+        let own = endpoint.spec.entity_field.as_deref();
+        let named = self.entity_field.as_deref().or(own).filter(|_| self.entities.is_none());
+        named.map(|field| self.source(checked, field))
+    }
+
+    /// One row's entity as it sticks; `None` without one, or where it is none.
+    pub(crate) fn entity(&self, endpoint: &Endpoint, row: usize) -> Option<String> {
+        let nothing = Columns::default();
+        match &self.entities {
+            Some(entities) => entities.get(row).cloned().flatten(),
+            None => self.entity_source(endpoint, &nothing)?.text(row).ok().flatten(),
         }
     }
 
@@ -119,10 +156,11 @@ impl Asked {
         checked: &Columns,
     ) -> Result<Vec<Side>, Refusal> {
         let needs_usual = place::needs_usual(&endpoint.spec);
+        let sources = self.sources(endpoint, checked);
         let (mut sides, mut errors) = (Vec::with_capacity(self.rows), Vec::new());
         let mut lacks_usual = Vec::new();
         for row in 0..self.rows {
-            let side = self.side(endpoint, checked, row, &mut errors);
+            let side = self.side(endpoint, &sources, row, &mut errors);
             if needs_usual && side.usual.is_none() {
                 lacks_usual.push(problem(row, "incumbent", "the row has none".into()));
             }
@@ -146,32 +184,43 @@ impl Asked {
         Ok(sides)
     }
 
+    fn sources<'a>(&'a self, endpoint: &'a Endpoint, checked: &'a Columns) -> Sources<'a> {
+        let keys = self.key_fields.as_deref().unwrap_or(&endpoint.spec.key_fields);
+        let keys = keys.iter().filter(|_| self.keys.is_none());
+        let incumbent = self.incumbent_field.as_deref().filter(|_| self.incumbents.is_none());
+        Sources {
+            entity: self.entity_source(endpoint, checked),
+            keys: keys.map(|field| self.source(checked, field)).collect(),
+            incumbent: incumbent.map(|field| self.source(checked, field)),
+        }
+    }
+
     fn side(
         &self,
         endpoint: &Endpoint,
-        checked: &Columns,
+        sources: &Sources<'_>,
         row: usize,
         errors: &mut Vec<FieldError>,
     ) -> Side {
-        let mut keys = match &self.keys {
-            Some(keys) => keys.get(row).cloned().unwrap_or_default(),
-            None => BTreeMap::new(),
-        };
-        let named = self.key_fields.as_deref().unwrap_or(&endpoint.spec.key_fields);
-        for field in named.iter().filter(|_| self.keys.is_none()) {
-            match self.cell(checked, row, field).as_ref().map(scalar_text) {
-                Some(Ok(Some(text))) => drop(keys.insert(field.clone(), text)),
-                Some(Err(detail)) => errors.push(problem(row, field, detail)),
-                _ => {}
+        let given = self.keys.as_ref().and_then(|keys| keys.get(row));
+        let mut keys = given.cloned().unwrap_or_default();
+        for source in &sources.keys {
+            match source.text(row) {
+                Ok(text) => keys.extend(text.map(|text| (source.name().to_owned(), text))),
+                Err(detail) => errors.push(problem(row, source.name(), detail)),
             }
         }
-        let entity = self.entity(endpoint, checked, row).unwrap_or_else(|error| {
-            errors.push(error);
-            None
-        });
-        let sent = match (&self.incumbents, self.incumbent_field.as_deref()) {
+        let entity = match (&self.entities, &sources.entity) {
+            (Some(entities), _) => entities.get(row).cloned().flatten(),
+            (None, Some(source)) => source.text(row).unwrap_or_else(|detail| {
+                errors.push(problem(row, source.name(), detail));
+                None
+            }),
+            (None, None) => None,
+        };
+        let sent = match (&self.incumbents, &sources.incumbent) {
             (Some(sent), _) => sent.get(row).cloned().flatten(),
-            (None, Some(field)) => self.cell(checked, row, field).filter(|v| !v.is_null()),
+            (None, Some(source)) => source.value(row).filter(|value| !value.is_null()),
             (None, None) => None,
         };
         let usual = usual::usual(endpoint, sent.as_ref()).unwrap_or_else(|detail| {

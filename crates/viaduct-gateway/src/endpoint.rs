@@ -86,6 +86,15 @@ impl Endpoint {
         }
     }
 
+    /// The same endpoint for one request whose model is out of reach: the fallback answers it.
+    pub(crate) fn without_model(&self, spec: EndpointSnapshot, why: &str, now: Timestamp) -> Self {
+        let mut endpoint = self.under(spec, now);
+        let detail = format!("endpoint `{}`: {why}", self.spec.name);
+        endpoint.champion = Err(Refusal::new(Kind::NotReady, detail));
+        endpoint.challenger = None;
+        endpoint
+    }
+
     /// The same endpoint under another snapshot that names the same versions.
     pub(crate) fn under(&self, spec: EndpointSnapshot, now: Timestamp) -> Self {
         let used = self.keys.values().filter_map(|(place, limiter)| {

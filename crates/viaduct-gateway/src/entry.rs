@@ -15,6 +15,7 @@ use crate::infer::{self, InferAnswer, InferCall};
 use crate::limits::Permit;
 use crate::predict::Corridor;
 use crate::settle::Decided;
+use crate::snapshot::{EndpointSnapshot, InputRetention};
 
 /// Larger requests are not answered on a thread that others wait for.
 const QUICK_ROWS: usize = 64;
@@ -80,14 +81,13 @@ impl Entry {
         self
     }
 
-    /// Takes the model away from this request alone, as the kill switch does from all: for drills.
+    /// Takes the model away from this request alone: for drills of the fallback.
     #[must_use]
     pub fn without_model(mut self) -> Self {
-        let mut spec = self.endpoint.spec.clone();
         let now = self.gateway.0.core.clock.now();
-        let (by, reason) = ("drill".to_owned(), "a drill of the fallback".to_owned());
-        spec.killed = Some(crate::snapshot::Killed { at: now, by, reason });
-        self.endpoint = Arc::new(self.endpoint.under(spec, now));
+        let spec = self.endpoint.spec.clone();
+        let why = "the model is taken away for a drill";
+        self.endpoint = Arc::new(self.endpoint.without_model(spec, why, now));
         self
     }
 
@@ -100,8 +100,8 @@ impl Entry {
     /// model is in memory, and this endpoint was quick until now.
     pub fn is_quick(&self, rows: usize) -> bool {
         rows <= QUICK_ROWS
-            && self.endpoint.counters.typical() <= QUICK
-            && self.endpoint.champion.as_ref().is_ok_and(|slot| slot.is_loaded())
+            && self.endpoint.counters.typical().is_some_and(|typical| typical <= QUICK)
+            && self.endpoint.champion.as_ref().is_ok_and(|slot| slot.is_local() && slot.is_loaded())
     }
 
     /// Waits for one of the endpoint's turns, so that a slow endpoint takes only some of the
@@ -118,7 +118,33 @@ impl Entry {
     /// As [`Gateway::predict`]; the deadline has passed.
     pub fn predict(self, call: PredictCall) -> Result<Vec<Answer>, Error> {
         let key = call.key.clone();
-        self.walk(&key, |_| Ok(call.into())).map(|decided| decided.answers())
+        let again = self.endpoint.spec.fallback_on_violation.then(|| call.clone());
+        let decided = match (self.walk(&key, |_| Ok(call.into())), again) {
+            (Err(Error::Refused(refusal)), Some(call))
+                if refusal.kind == Kind::ContractViolation =>
+            {
+                self.stopped().walk(&key, |_| Ok(call.into()))
+            }
+            (decided, _) => decided,
+        };
+        decided.map(|decided| decided.answers())
+    }
+
+    /// For rows that the contract stopped: the model never sees them, and nothing of them is kept,
+    /// because nobody knows what they hold.
+    fn stopped(mut self) -> Self {
+        let now = self.gateway.0.core.clock.now();
+        let spec = EndpointSnapshot {
+            contract: None,
+            retention: InputRetention::None,
+            ..self.endpoint.spec.clone()
+        };
+        let why = "the contract stopped the request";
+        let mut endpoint = self.endpoint.without_model(spec, why, now);
+        // The version before would not know the row either.
+        endpoint.previous = None;
+        self.endpoint = Arc::new(endpoint);
+        self
     }
 
     /// Answers tensors; as [`Gateway::infer`].
@@ -132,7 +158,7 @@ impl Entry {
     }
 
     fn walk(
-        self,
+        &self,
         key: &CallKey,
         asked: impl FnOnce(&Endpoint) -> Result<Asked, Refusal>,
     ) -> Result<Decided, Error> {

@@ -303,7 +303,7 @@ fn invalid(pointer: &str, detail: String) -> Refusal {
 
 pub(crate) fn answer(decided: &Decided, wanted: &[String]) -> Result<InferAnswer, Refusal> {
     let tensors = match decided.only_outputs() {
-        Some(outputs) => direct(decided, outputs),
+        Some(outputs) => direct(decided, outputs, wanted),
         None => tensors(&decided.answers()),
     };
     let outputs = if wanted.is_empty() {
@@ -341,7 +341,7 @@ pub(crate) fn answer(decided: &Decided, wanted: &[String]) -> Result<InferAnswer
 }
 
 /// Tensors straight from the model's columns: every row is answered by them.
-fn direct(decided: &Decided, outputs: &Outputs) -> Vec<OutputTensor> {
+fn direct(decided: &Decided, outputs: &Outputs, wanted: &[String]) -> Vec<OutputTensor> {
     let rows = &decided.batch.rows;
     let count = rows.len() as i64;
     let column =
@@ -359,12 +359,14 @@ fn direct(decided: &Decided, outputs: &Outputs) -> Vec<OutputTensor> {
         tensors.push(column("value", TensorData::Float(values.clone())));
     }
     let way = |row: &BatchRow| decided.way(row);
-    let actions = rows
-        .iter()
-        .map(|row| way(row).map(|way| way.action.clone()).filter(|action| !action.is_empty()));
-    let actions: Vec<_> = actions.collect();
-    if actions.iter().any(Option::is_some) {
-        tensors.push(column("action", TensorData::Text(actions)));
+    if decided.batch.ways.iter().any(|way| !way.action.is_empty()) {
+        let action = |row| way(row).map(|way| way.action.clone()).filter(|a| !a.is_empty());
+        tensors.push(column("action", TensorData::Text(rows.iter().map(action).collect())));
+    }
+    // Why only where they are asked for: a text for each row costs.
+    let is_known = |name: &String| tensors.iter().any(|tensor| tensor.name == *name);
+    if wanted.iter().all(is_known) {
+        return tensors;
     }
     let ids = rows.iter().map(|row| Some(row.id.to_string())).collect();
     tensors.push(column(DECISION_ID, TensorData::Text(ids)));

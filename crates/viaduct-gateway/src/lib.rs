@@ -28,6 +28,8 @@ mod onlookers;
 mod place;
 mod predict;
 mod publish;
+mod remote;
+mod remote_tensors;
 mod replay;
 mod report;
 mod retention;

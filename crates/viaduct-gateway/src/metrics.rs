@@ -105,13 +105,13 @@ impl Counters {
         let (took, before) = (took.as_nanos() as u64, self.typical_ns.load(Ordering::Relaxed));
         // Why a quarter: one slow request turns the others away from the shared threads, and a
         // few quick ones bring them back. A lost update of another thread does not matter.
-        let mean = before - before / 4 + took / 4;
+        let mean = if before == 0 { took.max(1) } else { before - before / 4 + took / 4 };
         self.typical_ns.store(mean, Ordering::Relaxed);
     }
 
-    /// What a request takes by now.
-    pub(crate) fn typical(&self) -> Duration {
-        Duration::from_nanos(self.typical_ns.load(Ordering::Relaxed))
+    /// What a request takes by now; `None` before the first.
+    pub(crate) fn typical(&self) -> Option<Duration> {
+        Some(self.typical_ns.load(Ordering::Relaxed)).filter(|ns| *ns > 0).map(Duration::from_nanos)
     }
 
     pub(crate) fn refused(&self, kind: Option<Kind>) {
@@ -237,6 +237,11 @@ pub(crate) fn write(gateway: &Gateway, out: &mut String) {
         ("viaduct_model_cache_budget_bytes", "Bytes that models may take.", cache.budget),
         ("viaduct_decision_log_rows", "Rows in the decision log.", log.rows),
         ("viaduct_decision_log_bytes", "Bytes of the decision log.", log.bytes),
+        (
+            "viaduct_decision_log_raw_bytes",
+            "Bytes of the decision log before it was packed.",
+            log.raw_bytes,
+        ),
         ("viaduct_decision_log_segments", "Segments of the decision log.", log.segments),
         (
             "viaduct_decision_log_index_failures",
@@ -247,6 +252,11 @@ pub(crate) fn write(gateway: &Gateway, out: &mut String) {
         gauge(out, name, help, value);
     }
     for (name, help, value) in [
+        (
+            "viaduct_decision_log_lost",
+            "Decisions that were answered and not written, as `on_log_full` allows.",
+            log.lost,
+        ),
         ("viaduct_model_cache_loads", "Model files that were loaded.", cache.loads),
         ("viaduct_model_cache_failures", "Model files that could not be loaded.", cache.failures),
         ("viaduct_model_cache_evictions", "Models that left for others.", cache.evictions),

@@ -11,6 +11,7 @@ use viaduct_infer::{
 };
 
 use crate::endpoint;
+use crate::remote::Remote;
 use crate::snapshot::{EndpointSnapshot, Engine, ServedModel};
 
 /// All versions of one process.
@@ -47,12 +48,19 @@ impl Models {
     }
 }
 
+/// Where a version is.
+#[derive(Debug)]
+enum Source {
+    Onnx(ModelSource),
+    Remote(Arc<Remote>),
+}
+
 /// A version behind one endpoint.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) served: ServedModel,
     endpoint: String,
-    source: Result<ModelSource, Refusal>,
+    source: Result<Source, Refusal>,
     /// The last load failed, and why.
     is_failed: AtomicBool,
     failed: Mutex<Option<Refusal>>,
@@ -62,11 +70,13 @@ pub(crate) struct Slot {
 impl Slot {
     /// A version as the endpoint's contract fills it; nothing is loaded.
     pub(crate) fn new(models: &Arc<Models>, spec: &EndpointSnapshot, served: ServedModel) -> Self {
-        let source = match served.engine {
-            Engine::Onnx => Ok(source(spec, &served)),
-            Engine::Remote { .. } => {
-                let detail = "versions behind another server are not asked by this gateway yet";
-                Err(Refusal::new(Kind::ModelNotServable, detail))
+        let source = match &served.engine {
+            Engine::Onnx => Ok(Source::Onnx(source(spec, &served))),
+            Engine::Remote { url, model } => {
+                let features = endpoint::features(spec, Some(&served));
+                Remote::new(url, model, features, served.classes.clone())
+                    .map(|remote| Source::Remote(Arc::new(remote)))
+                    .map_err(|detail| Refusal::new(Kind::ModelNotServable, detail))
             }
         };
         Self {
@@ -81,26 +91,48 @@ impl Slot {
 
     /// Names the content, where it is a file.
     pub(crate) fn key(&self) -> Option<&Arc<str>> {
-        self.source.as_ref().ok().map(|source| &source.key)
+        match self.source.as_ref() {
+            Ok(Source::Onnx(source)) => Some(&source.key),
+            _ => None,
+        }
     }
 
     /// The model, loaded and warmed up if it is not in memory.
     pub(crate) fn get(&self) -> Result<Arc<Model>, Refusal> {
-        let found = self.source.clone();
-        let loaded = found.and_then(|source| self.models.cache()?.get(&source));
+        let loaded = match &self.source {
+            Ok(Source::Onnx(source)) => self.models.cache().and_then(|cache| cache.get(source)),
+            Ok(Source::Remote(_)) => {
+                // No failure of the version: only somebody who wants a file of it is declined.
+                let detail = format!(
+                    "`{}` version {} is behind another server",
+                    self.served.name, self.served.version
+                );
+                return Err(Refusal::new(Kind::ModelNotServable, detail));
+            }
+            Err(refusal) => Err(refusal.clone()),
+        };
         match loaded {
             Ok(model) => {
-                if self.is_failed.swap(false, Ordering::Relaxed) {
-                    *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                }
+                self.worked();
                 Ok(model)
             }
             Err(refusal) => Err(self.fail(refusal)),
         }
     }
 
+    fn worked(&self) {
+        if self.is_failed.swap(false, Ordering::Relaxed) {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// Loads it now and looks whether the contract's fields fill it.
     pub(crate) fn prepare(&self, spec: &EndpointSnapshot) -> Result<(), Refusal> {
+        if let Ok(Source::Remote(remote)) = &self.source {
+            let checked = remote.check();
+            let refused = |detail| self.fail(Refusal::new(Kind::NotReady, detail));
+            return checked.map(|()| self.worked()).map_err(refused);
+        }
         let model = self.get()?;
         match endpoint::fields_problem(spec, &model) {
             None => Ok(()),
@@ -108,8 +140,16 @@ impl Slot {
         }
     }
 
-    /// Whether it is in memory.
+    /// Whether it is a file that this process runs.
+    pub(crate) fn is_local(&self) -> bool {
+        self.key().is_some()
+    }
+
+    /// Whether it is in memory; a version behind another server, whether that answers.
     pub(crate) fn is_loaded(&self) -> bool {
+        if !self.is_local() {
+            return self.source.is_ok() && self.problem().is_none();
+        }
         let cache = self.models.cache.get();
         self.key().zip(cache).is_some_and(|(key, cache)| cache.peek(key).is_some())
     }
@@ -135,6 +175,18 @@ impl Slot {
 
     /// Asks it.
     pub(crate) fn ask(&self, columns: &Columns) -> Result<Outputs, Unanswered> {
+        if let Ok(Source::Remote(remote)) = &self.source {
+            return match remote.ask(columns) {
+                Ok(outputs) => {
+                    self.worked();
+                    Ok(outputs)
+                }
+                Err(detail) => {
+                    self.fail(Refusal::new(Kind::NotReady, detail.clone()));
+                    Err(Unanswered::Failed(detail))
+                }
+            };
+        }
         let model = self.get().map_err(Unanswered::Unready)?;
         match model.predict_columns(columns) {
             Ok(outputs) if outputs.rows == columns.rows => Ok(outputs),

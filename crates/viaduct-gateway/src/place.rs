@@ -62,6 +62,16 @@ pub(crate) fn place(spec: &EndpointSnapshot, entity: &str, has_challenger: bool)
     place
 }
 
+/// Whether the entity matters at all.
+pub(crate) fn is_split(spec: &EndpointSnapshot, has_challenger: bool) -> bool {
+    has_challenger
+        || match &spec.mode {
+            Mode::Unowned | Mode::Shadow => false,
+            Mode::Trial { .. } => true,
+            Mode::Champion { holdout_bp, .. } => *holdout_bp > 0,
+        }
+}
+
 fn challenge(spec: &EndpointSnapshot, entity: &str, place: &mut Place) {
     let Some(challenger) = spec.challenger.as_ref().filter(|c| c.share_bp > 0) else { return };
     let bucket = bucket(&challenger.salt, &challenger.rollout.to_string(), entity);

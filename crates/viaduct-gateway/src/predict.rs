@@ -152,7 +152,10 @@ impl Corridor<'_> {
         let has_challenger = self.endpoint.challenger.is_some();
         let mut place = match entity {
             Some(entity) => place::place(spec, entity, has_challenger),
-            None => place::place(spec, &id.to_string(), has_challenger),
+            None if place::is_split(spec, has_challenger) => {
+                place::place(spec, &id.to_string(), has_challenger)
+            }
+            None => place::place(spec, "", has_challenger),
         };
         if let Some(wanted) = wanted {
             place::pick(&mut place, wanted, has_challenger);
@@ -223,10 +226,8 @@ impl Corridor<'_> {
 
     /// Refused rows count for the variant that their entity would have met.
     fn count_refused(&self, asked: &Asked, rows: &[usize]) {
-        let nothing = Columns::default();
         for row in rows {
-            let entity = asked.entity(self.endpoint, &nothing, *row).ok().flatten();
-            let variant = match entity {
+            let variant = match asked.entity(self.endpoint, *row) {
                 Some(entity) => {
                     let has_challenger = self.endpoint.challenger.is_some();
                     place::place(&self.endpoint.spec, &entity, has_challenger).variant

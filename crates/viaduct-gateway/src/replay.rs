@@ -2,10 +2,12 @@
 
 use viaduct_base::{Kind, Refusal};
 use viaduct_decisions::DecisionRow;
+use viaduct_domain::columns::Columns;
+use viaduct_domain::contract::Contract;
 use viaduct_domain::output::ModelOutput;
 
 use crate::gateway::Gateway;
-use crate::models::Slot;
+use crate::models::{Slot, Unanswered};
 use crate::snapshot::ServedModel;
 
 impl Gateway {
@@ -22,26 +24,32 @@ impl Gateway {
     ) -> Result<ModelOutput, Refusal> {
         let table = self.table()?;
         let found = table.find(&decision.endpoint_name)?;
-        let typed = match &found.spec.contract {
-            Some(contract) => contract.check_row(&decision.inputs).map_err(|errors| {
-                let refusal = viaduct_domain::contract::Contract::refuse_row(errors);
-                let detail = format!(
-                    "decision `{}` cannot be replayed: its logged inputs do not meet the \
+        let columns = match &found.spec.contract {
+            Some(contract) => {
+                let typed = contract.check_row(&decision.inputs).map_err(|errors| {
+                    let refusal = Contract::refuse_row(errors);
+                    let detail = format!(
+                        "decision `{}` cannot be replayed: its logged inputs do not meet the \
                          contract of today: {}",
-                    decision.id, refusal.detail
-                );
-                Refusal { detail, ..refusal }
-            })?,
-            None => crate::predict::as_it_comes(&decision.inputs),
+                        decision.id, refusal.detail
+                    );
+                    Refusal { detail, ..refusal }
+                })?;
+                contract.columns_of(&[typed])
+            }
+            None => Columns::from_rows(&[crate::predict::as_it_comes(&decision.inputs)])
+                .unwrap_or_default(),
         };
         let name = format!("`{}` version {}", model.name, model.version);
-        let model = Slot::new(&self.0.core.models, &found.spec, model).get()?;
+        let slot = Slot::new(&self.0.core.models, &found.spec, model);
         let failed = |reason: String| {
             let detail = format!("{name} cannot answer decision `{}`: {reason}", decision.id);
             Refusal::new(Kind::ModelNotServable, detail)
         };
-        let mut outputs =
-            model.predict(std::slice::from_ref(&typed)).map_err(|e| failed(e.to_string()))?;
-        outputs.pop().ok_or_else(|| failed("no answer came back".into()))
+        let outputs = slot.ask(&columns).map_err(|error| match error {
+            Unanswered::Unready(refusal) => refusal,
+            Unanswered::Failed(detail) | Unanswered::Cell { detail, .. } => failed(detail),
+        })?;
+        Ok(outputs.row(0))
     }
 }

@@ -79,6 +79,10 @@ pub struct EndpointSnapshot {
     /// Whether callers that the roof trusts may pick a variant (flagged as an override).
     #[serde(default)]
     pub trusted_override: bool,
+    /// Whether the fallback answers rows that the contract stops, instead of a refusal. They are
+    /// counted, logged and told as refused all the same.
+    #[serde(default)]
+    pub fallback_on_violation: bool,
 }
 
 impl EndpointSnapshot {
@@ -110,6 +114,7 @@ impl EndpointSnapshot {
             guards: Vec::new(),
             retention: InputRetention::Full,
             trusted_override: false,
+            fallback_on_violation: false,
         }
     }
 

@@ -48,6 +48,9 @@ pub struct Decision {
     /// Hash of the contract that the row met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
+    /// Whether the fallback answered, because the model of the variant could not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
 }
 
 /// JSON Schema of [`PredictRequest`].
@@ -84,6 +87,7 @@ pub fn answer_schema() -> Value {
                 "action": { "type": ["string", "null"] },
                 "model_version": { "type": "integer" },
                 "contract": { "type": "string" },
+                "fallback": { "const": true },
             },
         } } },
     })

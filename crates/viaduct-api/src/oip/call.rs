@@ -50,8 +50,8 @@ pub async fn answer(serving: &Serving, asked: Asked) -> Result<InferAnswer, Erro
         keys: text(&parameters, "keys")?,
         replayed: flag(&parameters, "replayed")?,
     };
-    let gateway = serving.0.clone();
-    inline::run(rows, deadline, move || gateway.infer(call)).await
+    let entry = serving.0.enter(&call.endpoint)?.until(deadline);
+    inline::run(entry, rows, move |entry| entry.infer(call)).await
 }
 
 /// # Errors

@@ -5,11 +5,13 @@
 mod assignment;
 mod fallback;
 mod inputs;
+mod kill;
 mod limits;
 mod many;
 mod modes;
 mod python;
 mod refusals;
+mod remote;
 mod restart;
 mod rollout;
 mod switch;

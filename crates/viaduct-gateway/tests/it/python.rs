@@ -42,3 +42,10 @@ pub(crate) fn model(name: &str) -> PathBuf {
     });
     MODELS.path().join(name)
 }
+
+/// A script of these tests, to be run by the interpreter.
+pub(crate) fn run(script: &str) -> Command {
+    let mut command = Command::new(python());
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script));
+    command
+}
