@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
-use viaduct_base::{AlertId, EndpointId, Error, Fault, Kind, Refusal, Timestamp};
+use viaduct_base::{AlertId, EndpointId, Error, Fault, Kind, Refusal, Span, Timestamp};
 use viaduct_decisions::Record;
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::consumer;
@@ -117,16 +117,22 @@ impl App {
     }
 }
 
+/// A refused request is in the log this long after it began.
+const LAG: Span = Span::seconds(1);
+/// An endpoint whose counter moved is looked at for so long.
+const LOOKS: Span = Span::seconds(4);
+
 /// Which violations were told already.
 pub struct Watcher {
     counted: HashMap<EndpointId, u64>,
+    dirty: HashMap<EndpointId, Timestamp>,
     since: Timestamp,
 }
 
 impl Watcher {
     /// Nothing before now is news.
     pub fn new(app: &App) -> Self {
-        Self { counted: HashMap::new(), since: app.now() }
+        Self { counted: HashMap::new(), dirty: HashMap::new(), since: app.now() - LAG }
     }
 }
 
@@ -146,17 +152,25 @@ impl App {
     /// When the database does not answer; the next look does it.
     pub async fn tick_violations(&self, watcher: &mut Watcher) -> Result<(), Error> {
         let Some(snapshot) = self.gateway().snapshot() else { return Ok(()) };
-        let (from, now) = (watcher.since, self.now());
+        let now = self.now();
+        // Why late by a moment: a request is counted before it is in the log.
+        let (from, to) = (watcher.since, now - LAG);
+        if to <= from {
+            return Ok(());
+        }
         for spec in snapshot.endpoints {
             let counts = self.gateway().counts(spec.name.as_str()).unwrap_or_default();
             let count: u64 = counts.iter().map(|c| c.violations).sum();
-            if watcher.counted.get(&spec.id).copied().unwrap_or_default() == count {
-                continue;
+            if watcher.counted.insert(spec.id, count).unwrap_or_default() != count {
+                watcher.dirty.insert(spec.id, now + LOOKS);
             }
-            self.alert_of_violations(spec.id, (from, now), false).await?;
-            watcher.counted.insert(spec.id, count);
         }
-        watcher.since = now;
+        let dirty: Vec<EndpointId> = watcher.dirty.keys().copied().collect();
+        for id in dirty {
+            self.alert_of_violations(id, (from, to), false).await?;
+        }
+        watcher.dirty.retain(|_, until| *until > now);
+        watcher.since = to;
         Ok(())
     }
 
@@ -171,9 +185,7 @@ impl App {
         let log = self.decisions().clone();
         let read = tokio::task::spawn_blocking(move || {
             let mut fields: BTreeMap<String, Refused> = BTreeMap::new();
-            // Why one beyond: the window's end is open.
-            let end = Timestamp::from_micros(to.as_micros() + 1);
-            for record in log.scan(Some(id), from, end).flatten() {
+            for record in log.scan(Some(id), from, to).flatten() {
                 let Record::Refused(row) = record else { continue };
                 if row.replayed != is_drill {
                     continue;

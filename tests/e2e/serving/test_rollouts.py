@@ -367,6 +367,12 @@ def test_drills_end_in_a_truthful_report(world):
     said = {check["what"]: check for check in schema["checks"]}
     assert said["the renamed column was stopped at the contract"]["passed"]
     assert said["an alert names the field"]["passed"], said
+    assert not schema["passed"] and "on_violation: fallback" in said["the fallback was served"]["seen"]
+    world.deploy(fallback={"output": {"value": -1}}, on_violation="fallback")
+    assert "passed" in world.server.run("drill", "schema-change", "churn").ok().out
+    sent = {"rows": [{"age": 30.0, "balanse": 10.0}]}
+    stopped = world.server.post("/api/v1/endpoints/churn/predict", sent)
+    assert stopped.status == 200 and stopped.json()["decisions"][0]["output"] == {"value": -1}
     alerts = world.server.get("/api/v1/alerts").json()["items"]
     assert any(a["drill"] and a["kind"] == "schema_change" for a in alerts)
 
@@ -375,7 +381,7 @@ def test_drills_end_in_a_truthful_report(world):
     failed = world.server.run("drill", "fallback", "churn")
     assert failed.code == 5 and "0 of 5" in failed.out and "FAIL" in failed.out
     drills = world.server.get("/api/v1/endpoints/churn/drills").json()["items"]
-    assert [d["kind"] for d in drills] == ["fallback", "schema-change", "fallback", "rollback"]
+    assert [d["kind"] for d in drills] == ["fallback", "schema-change", "schema-change", "fallback", "rollback"]
     assert world.value()["output"]["value"] == 80.0, "the live endpoint was never touched"
 
 

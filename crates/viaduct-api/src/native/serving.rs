@@ -32,6 +32,7 @@ pub(super) fn routes() -> Routes {
                     "business_as_usual": { "type": "object" }, "limits": { "type": "object" },
                     "retention": { "enum": ["full", "hashed", "none"] },
                     "guards": { "type": "array" }, "rollout": { "type": "object" },
+                    "on_violation": { "enum": ["refuse", "fallback"] },
                     "contract": { "type": "object" }, "trusted_override": { "type": "boolean" } } })
             }),
         )

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::{Map, Value};
-use viaduct_base::{Error, Fault, Kind, Refusal, Span, Timestamp};
+use viaduct_base::{Error, Fault, Kind, Refusal, RolloutId, Span, Timestamp};
 use viaduct_decisions::Record;
 use viaduct_domain::contract::{Availability, Contract, Field, LogicalType};
 use viaduct_domain::manifest::{EndpointSpec, ModelRef, Pick};
@@ -51,21 +51,23 @@ impl App {
         }
         let (start, from) = (Instant::now(), self.now());
         let answer = self.ask(&spec, rows, false).await;
-        let stopped = matches!(&answer, Err(Error::Refused(r)) if r.kind == Kind::ContractViolation)
-            || matches!(&answer, Ok(answers) if answers.iter().all(|a| a.model_version.is_none()));
+        let stopped = match &answer {
+            Err(Error::Refused(refusal)) => refusal.kind == Kind::ContractViolation,
+            Err(Error::Fault(_)) => false,
+            Ok(answers) => answers.iter().all(|answer| answer.is_fallback),
+        };
         let served = answer.is_ok();
         let seen = match &answer {
             Ok(_) => "the request was answered".to_owned(),
             Err(error) => error.to_string(),
         };
-        let told = self.alert_of_violations(row.id, (from, self.now()), true).await?;
+        let told = self.alert_of_violations(row.id, (from, end(self.now())), true).await?;
         let raised = told.iter().any(|name| *name == *field.name);
         let seconds = start.elapsed().as_secs_f64();
-        let has_fallback = spec.fallback != viaduct_gateway::Fallback::Error;
-        let serving = if has_fallback {
-            "the request got no answer"
+        let serving = if spec.fallback_on_violation {
+            "the caller got the error"
         } else {
-            "the endpoint has no `fallback`: the caller got the error"
+            "the caller got the error: give the endpoint a `fallback` and `on_violation: fallback`"
         };
         Ok(Found {
             checks: vec![
@@ -94,19 +96,50 @@ impl App {
 
     /// A shadow rollout is started and rolled back; the time from the word to the snapshot counts.
     pub(super) async fn drill_rollback(&self, row: &EndpointRow) -> Result<Found, Error> {
+        let (id, version) = self.begin_rollback_drill(row).await?;
+        self.publish_snapshot().await?;
+        let was_in = self.challenger_in_service(row) == Some(id);
+        let start = Instant::now();
+        let reason = Some("the drill's rollback".to_owned());
+        self.move_rollout(&self.system(), id, Verb::Rollback, reason).await?;
+        let seconds = start.elapsed().as_secs_f64();
+        let is_out = self.challenger_in_service(row).is_none();
+        let scope = Scope::of(self.workspace());
+        let stored = self.store().read("find_rollout", move |tx| rollout::find(tx, &scope, id));
+        let phase = stored.await.map_err(Error::from)?.map(|r| r.phase).unwrap_or_default();
+        Ok(Found {
+            checks: vec![
+                Check::new(
+                    "the candidate was in service",
+                    was_in,
+                    format!("version {version} as a shadow: nobody was answered by it"),
+                ),
+                Check::new("the candidate left", is_out, format!("the rollout is `{phase}`")),
+                Check::new(
+                    "it took less than five minutes",
+                    seconds < LIMIT_S,
+                    format!("{seconds:.3} s from the word to the published snapshot"),
+                ),
+            ],
+            requests: 0,
+            answered: 0,
+            seconds,
+            note: None,
+        })
+    }
+
+    /// Starts the shadow; the version before where there is one, else the same again.
+    async fn begin_rollback_drill(&self, row: &EndpointRow) -> Result<(RolloutId, i64), Error> {
         let (app, found, now) = (self.clone(), row.clone(), self.now());
-        let (scope, system) = (Scope::of(self.workspace()), self.system());
-        let by = system.clone();
-        let (id, version) = self
-            .store()
-            .write("begin_drill", move |tx| -> Result<_, Error> {
+        let (scope, by) = (Scope::of(self.workspace()), self.system());
+        self.store()
+            .write("begin_drill", move |tx| -> Result<(RolloutId, i64), Error> {
                 let spec: EndpointSpec = serde_json::from_str(&found.spec_json)
                     .map_err(|e| Fault::caused(format!("endpoint `{}`", found.name), e))?;
                 let bound = binding::find(tx, &scope, found.id)?.ok_or_else(|| {
                     let detail = format!("no version stands behind `{}` yet", found.name);
                     Refusal::new(Kind::Conflict, detail)
                 })?;
-                // The version before where there is one, else the same again.
                 let before = serving::versions(tx, &scope, found.id, 50)?
                     .into_iter()
                     .find(|v| v.version != bound.version)
@@ -133,36 +166,7 @@ impl App {
                 let id = app.begin_rollout(tx, &scope, begin, &by, "a rollback drill", now)?;
                 Ok((id, version.version))
             })
-            .await?;
-        self.publish_snapshot().await?;
-        let was_in = self.challenger_in_service(row) == Some(id);
-        let start = Instant::now();
-        let reason = Some("the drill's rollback".to_owned());
-        self.move_rollout(&system, id, Verb::Rollback, reason).await?;
-        let seconds = start.elapsed().as_secs_f64();
-        let is_out = self.challenger_in_service(row).is_none();
-        let scope = Scope::of(self.workspace());
-        let stored = self.store().read("find_rollout", move |tx| rollout::find(tx, &scope, id));
-        let phase = stored.await.map_err(Error::from)?.map(|r| r.phase).unwrap_or_default();
-        Ok(Found {
-            checks: vec![
-                Check::new(
-                    "the candidate was in service",
-                    was_in,
-                    format!("version {version} as a shadow: nobody was answered by it"),
-                ),
-                Check::new("the candidate left", is_out, format!("the rollout is `{phase}`")),
-                Check::new(
-                    "it took less than five minutes",
-                    seconds < LIMIT_S,
-                    format!("{seconds:.3} s from the word to the published snapshot"),
-                ),
-            ],
-            requests: 0,
-            answered: 0,
-            seconds,
-            note: None,
-        })
+            .await
     }
 
     /// Past requests are asked again with the model taken away.
@@ -212,7 +216,7 @@ impl App {
         })
     }
 
-    fn challenger_in_service(&self, row: &EndpointRow) -> Option<viaduct_base::RolloutId> {
+    fn challenger_in_service(&self, row: &EndpointRow) -> Option<RolloutId> {
         self.serving(&row.name)?.challenger.map(|challenger| challenger.rollout)
     }
 
@@ -226,11 +230,11 @@ impl App {
         let (log, id, now) = (self.decisions().clone(), row.id, self.now());
         let read = tokio::task::spawn_blocking(move || {
             let from = now - Span::days(7);
-            let end = Timestamp::from_micros(now.as_micros() + 1);
-            let rows = log.scan(Some(id), from, end).flatten().filter_map(|record| match record {
-                Record::Decision(decision) => Some((decision.keys, decision.inputs)),
-                Record::Refused(_) | Record::Beside(_) => None,
-            });
+            let rows =
+                log.scan(Some(id), from, end(now)).flatten().filter_map(|record| match record {
+                    Record::Decision(decision) => Some((decision.keys, decision.inputs)),
+                    Record::Refused(_) | Record::Beside(_) => None,
+                });
             rows.map(|(_, inputs)| inputs).take(1_000).collect::<Vec<_>>()
         });
         let mut past = read.await.map_err(|e| Fault::caused("read the decision log", e))?;
@@ -275,6 +279,11 @@ impl App {
         });
         asked.await.map_err(|e| Fault::caused("ask the endpoint", e))?
     }
+}
+
+/// The open end of a window that holds `now`.
+fn end(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.as_micros() + 1)
 }
 
 fn impossible(what: &str, seen: &str) -> Found {

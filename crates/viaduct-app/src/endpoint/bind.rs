@@ -20,6 +20,9 @@ use crate::mlflow::resolve::{ResolvedVersion, resolve_version};
 use crate::project::{Project, load};
 use crate::rollout::Begin;
 
+/// Rollouts looked back at; drills stand between.
+const LOOKED_BACK: i64 = 50;
+
 impl App {
     /// Binds and publishes. Repeatable: without a change it publishes the same again.
     ///
@@ -192,7 +195,8 @@ fn was_rolled_back(
     spec: &EndpointSpec,
     version: &ResolvedVersion,
 ) -> Result<bool, Error> {
-    let latest = rollout::latest(tx, scope, row.id)?;
+    let all = rollout::list_by_endpoint(tx, scope, row.id, LOOKED_BACK)?;
+    let latest = all.into_iter().find(|r| r.trigger_kind != "drill");
     let Some(ended) =
         latest.filter(|r| r.phase == "rolled_back" && r.to_version == version.version)
     else {

@@ -116,6 +116,7 @@ impl App {
                 manifest::Retention::None => InputRetention::None,
             },
             trusted_override: spec.trusted_override,
+            fallback_on_violation: spec.fallback_on_violation,
         })
     }
 

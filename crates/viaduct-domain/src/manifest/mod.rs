@@ -167,6 +167,9 @@ pub struct EndpointSpec {
     /// Whether signed-in testers may pick a variant by `x-viaduct-variant`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trusted_override: bool,
+    /// Whether the fallback answers what the contract stops, instead of a refusal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fallback_on_violation: bool,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -190,6 +193,7 @@ impl EndpointSpec {
             guards: Vec::new(),
             rollout: None,
             trusted_override: false,
+            fallback_on_violation: false,
         }
     }
 }

@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "guards",
     "rollout",
     "trusted_override",
+    "on_violation",
 ];
 
 /// `spec.endpoint` of a project file.
@@ -85,6 +86,17 @@ fn endpoint<'a>(
     let guards = adopted(reader, at, "guards", rollout::conditions).unwrap_or_default();
     let rollout = adopted(reader, at, "rollout", rollout::plan);
     let trusted_override = flag(reader, at, "trusted_override");
+    let words = [("refuse", false), ("fallback", true)];
+    let on_violation = match at.get("on_violation") {
+        None => Some(false),
+        Some(_) => reader.word(at, "on_violation", &words),
+    };
+    if on_violation == Some(true) && fallback.is_error() {
+        reader.say(
+            &at.pointer("on_violation"),
+            "`on_violation: fallback` needs a `fallback` other than `error`",
+        );
+    }
     Some(EndpointSpec {
         name: name?,
         model: model?,
@@ -99,6 +111,7 @@ fn endpoint<'a>(
         guards,
         rollout,
         trusted_override,
+        fallback_on_violation: on_violation?,
     })
 }
 
