@@ -113,15 +113,7 @@ fn endpoint(shape: &Shape, onnx: PathBuf) -> Result<EndpointSnapshot, Failure> {
         WorkspaceId::from_u128(1),
     );
     Ok(EndpointSnapshot {
-        model: Some(ServedModel {
-            name,
-            version,
-            onnx,
-            features,
-            classes,
-            engine: Engine::Onnx,
-            ..ServedModel::default()
-        }),
+        model: Some(ServedModel { name, version, onnx, features, classes, engine: Engine::Onnx }),
         contract: Some(shape.contract()?),
         entity_field: Some("customer_id".into()),
         open: true,

@@ -267,6 +267,8 @@ pub(crate) fn write(gateway: &Gateway, out: &mut String) {
 
 type All<'a> = [(&'a str, &'a Counters)];
 type Pick<T> = fn(&Counters) -> &T;
+type PickCount = fn(&ByVariant) -> &AtomicU64;
+type ByField = Mutex<BTreeMap<String, u64>>;
 
 /// Families of endpoints; a family's samples stand together, as the format demands.
 fn endpoints(out: &mut String, all: &All<'_>) {
@@ -299,7 +301,7 @@ fn endpoints(out: &mut String, all: &All<'_>) {
             put(out, &format!("{name}_total"), &format!("endpoint=\"{endpoint}\""), value);
         }
     }
-    let fields: [(&str, &str, Pick<Mutex<BTreeMap<String, u64>>>); 3] = [
+    let fields: [(&str, &str, Pick<ByField>); 3] = [
         ("viaduct_predict_violations", "Contract violations by field.", |c| &c.violations),
         (
             "viaduct_predict_outside",
@@ -357,7 +359,7 @@ fn variants(out: &mut String, all: &All<'_>) {
             }
         }
     };
-    let counted: [(&str, &str, fn(&ByVariant) -> &AtomicU64); 5] = [
+    let counted: [(&str, &str, PickCount); 5] = [
         ("viaduct_predict_decisions", "Decisions by variant.", |by| &by.rows),
         ("viaduct_variant_requests", "Requests with a row of the variant.", |by| &by.requests),
         ("viaduct_variant_errors", "Rows that the variant's model failed on.", |by| &by.errors),

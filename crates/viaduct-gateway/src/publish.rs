@@ -13,7 +13,7 @@ use viaduct_base::{EndpointId, Fault, Kind, Refusal};
 use crate::disk;
 use crate::endpoint::{Endpoint, Lasting, Problem, Slots, Table};
 use crate::gateway::Gateway;
-use crate::models::Slot;
+use crate::models::{Models, Slot};
 use crate::snapshot::{EndpointSnapshot, ServedModel, Snapshot};
 
 /// Why a bound: a start with a thousand endpoints must not wait for a thousand loads. The rest is
@@ -72,14 +72,14 @@ impl Gateway {
             let known = before.as_ref()?.endpoints.get(spec.name.as_str())?;
             (known.spec.id == spec.id).then_some(known)
         };
-        let mut eager = EAGER_MAX;
-        let mut problems = Vec::new();
+        let models = &self.0.core.models;
+        let mut preparation = Preparation { models, eager: EAGER_MAX, problems: Vec::new() };
         let mut slots = HashMap::new();
         for spec in &mut snapshot.endpoints {
-            let prepared = self.prepare(spec, find(spec), &mut eager, &mut problems);
-            slots.insert(spec.id, prepared);
+            slots.insert(spec.id, preparation.slots(spec, find(spec)));
             kept.keep(spec);
         }
+        let mut problems = preparation.problems;
         let named: HashSet<_> = snapshot.endpoints.iter().map(|spec| spec.id).collect();
         kept.lasting.retain(|id, _| named.contains(id));
         problems.extend(self.exchange(kept, snapshot, &mut slots));
@@ -88,80 +88,6 @@ impl Gateway {
             self.0.watch.start(&self.0.core);
         }
         problems
-    }
-
-    /// The versions of one endpoint: those that it has already, or new ones, loaded and warmed up
-    /// before they take traffic.
-    fn prepare(
-        &self,
-        spec: &mut EndpointSnapshot,
-        before: Option<&Arc<Endpoint>>,
-        eager: &mut usize,
-        problems: &mut Vec<Problem>,
-    ) -> Slots {
-        let same_contract = before.is_some_and(|known| known.spec.contract == spec.contract);
-        let same = |slot: Option<&Arc<Slot>>, served: &ServedModel| {
-            slot.filter(|slot| same_contract && slot.served == *served).cloned()
-        };
-        let name = spec.name.to_string();
-        let made = |served: &ServedModel, spec: &EndpointSnapshot| {
-            Arc::new(Slot::new(&self.0.core.models, spec, served.clone()))
-        };
-        let mut ready = |slot: &Slot, spec: &EndpointSnapshot, is_hot: bool| {
-            if !is_hot && !slot.is_loaded() {
-                if *eager == 0 {
-                    return Ok(());
-                }
-                *eager -= 1;
-            }
-            slot.prepare(spec)
-        };
-        let old = before.and_then(|known| known.champion.as_ref().ok());
-        let champion = match &spec.model {
-            None => Err(no_model(spec)),
-            Some(served) => match same(old, served) {
-                Some(slot) => Ok(slot),
-                None => {
-                    let slot = made(served, spec);
-                    let is_hot = old.is_some_and(|old| old.is_loaded());
-                    match (ready(&slot, spec, is_hot), old) {
-                        // Why only a loaded one: what stays in service must be known to serve.
-                        (Err(refusal), Some(old)) if is_hot && same_contract => {
-                            let detail = format!(
-                                "{}; version {} stays in service",
-                                refusal.detail, old.served.version
-                            );
-                            problems.push(Problem { endpoint: name.clone(), detail });
-                            spec.model = Some(old.served.clone());
-                            Ok(Arc::clone(old))
-                        }
-                        _ => Ok(slot),
-                    }
-                }
-            },
-        };
-        let known = before.and_then(|known| known.challenger.as_ref());
-        let challenger = spec.challenger.as_ref().and_then(|challenger| {
-            let slot =
-                same(known, &challenger.model).unwrap_or_else(|| made(&challenger.model, spec));
-            match ready(&slot, spec, true) {
-                Ok(()) => Some(slot),
-                // A candidate that cannot be loaded gets no traffic.
-                Err(refusal) => {
-                    problems.push(Problem { endpoint: name.clone(), detail: refusal.detail });
-                    None
-                }
-            }
-        });
-        let known = before.and_then(|known| known.previous.as_ref());
-        let previous = spec.previous.as_ref().map(|served| {
-            let slot = same(known, served).unwrap_or_else(|| made(served, spec));
-            if let Err(refusal) = ready(&slot, spec, false) {
-                problems.push(Problem { endpoint: name.clone(), detail: refusal.detail });
-            }
-            slot
-        });
-        Slots { champion, challenger, previous }
     }
 
     /// The quick part: builds the table from what is prepared, with what happened here laid over.
@@ -219,6 +145,91 @@ impl Gateway {
                 self.0.core.models.forget(key);
             }
         }
+    }
+}
+
+/// The slow part of a publication.
+struct Preparation<'a> {
+    models: &'a Arc<Models>,
+    /// Loads that may still be done now.
+    eager: usize,
+    problems: Vec<Problem>,
+}
+
+impl Preparation<'_> {
+    /// The versions of one endpoint: those that it has already, or new ones, loaded and warmed up
+    /// before they take traffic.
+    fn slots(&mut self, spec: &mut EndpointSnapshot, before: Option<&Arc<Endpoint>>) -> Slots {
+        // Under another contract the same file may be filled in another order.
+        let before = before.filter(|known| known.spec.contract == spec.contract);
+        let champion = self.champion(spec, before.and_then(|known| known.champion.as_ref().ok()));
+        let known = before.and_then(|known| known.challenger.as_ref());
+        let challenger = spec.challenger.as_ref().and_then(|challenger| {
+            let (slot, ready) = self.slot(spec, &challenger.model, known, true);
+            // A candidate that cannot be loaded gets no traffic.
+            self.note(spec, ready).then_some(slot)
+        });
+        let known = before.and_then(|known| known.previous.as_ref());
+        let previous = spec.previous.as_ref().map(|served| {
+            let (slot, ready) = self.slot(spec, served, known, false);
+            self.note(spec, ready);
+            slot
+        });
+        Slots { champion, challenger, previous }
+    }
+
+    fn champion(
+        &mut self,
+        spec: &mut EndpointSnapshot,
+        old: Option<&Arc<Slot>>,
+    ) -> Result<Arc<Slot>, Refusal> {
+        let Some(served) = spec.model.clone() else { return Err(no_model(spec)) };
+        // Why only a loaded one: what stays in service must be known to serve.
+        let old_in_service = old.filter(|old| old.is_loaded());
+        let (slot, ready) = self.slot(spec, &served, old, old_in_service.is_some());
+        match (ready, old_in_service) {
+            (Err(refusal), Some(old)) => {
+                let detail =
+                    format!("{}; version {} stays in service", refusal.detail, old.served.version);
+                self.problems.push(Problem { endpoint: spec.name.to_string(), detail });
+                spec.model = Some(old.served.clone());
+                Ok(Arc::clone(old))
+            }
+            _ => Ok(slot),
+        }
+    }
+
+    /// The slot that is known, or a new one, loaded where it takes traffic or loads are left.
+    fn slot(
+        &mut self,
+        spec: &EndpointSnapshot,
+        served: &ServedModel,
+        known: Option<&Arc<Slot>>,
+        is_hot: bool,
+    ) -> (Arc<Slot>, Result<(), Refusal>) {
+        if let Some(slot) = known.filter(|slot| slot.served == *served) {
+            return (Arc::clone(slot), Ok(()));
+        }
+        let slot = Arc::new(Slot::new(self.models, spec, served.clone()));
+        if !is_hot && !slot.is_loaded() {
+            if self.eager == 0 {
+                return (slot, Ok(()));
+            }
+            self.eager -= 1;
+        }
+        let ready = slot.prepare(spec);
+        (slot, ready)
+    }
+
+    /// Whether it is ready; what is not is said.
+    fn note(&mut self, spec: &EndpointSnapshot, ready: Result<(), Refusal>) -> bool {
+        let refused = ready.err();
+        let is_ready = refused.is_none();
+        self.problems.extend(
+            refused
+                .map(|refusal| Problem { endpoint: spec.name.to_string(), detail: refusal.detail }),
+        );
+        is_ready
     }
 }
 

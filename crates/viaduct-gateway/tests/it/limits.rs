@@ -1,5 +1,4 @@
 use std::sync::Barrier;
-use std::time::Duration;
 
 use serde_json::json;
 use viaduct_base::{ConsumerId, Digest, Error, Kind, Secret};
@@ -116,6 +115,5 @@ fn a_request_is_as_large_as_the_endpoint_says() {
     assert!(world.ask((0..3).map(lead).collect()).is_ok());
     let Err(Error::Refused(refused)) = world.ask((0..4).map(lead).collect()) else { panic!() };
     assert!(refused.detail.contains("at most 3"), "{}", refused.detail);
-    std::thread::sleep(Duration::from_millis(1));
-    assert_eq!(world.ask(vec![json!({"age": 1})]).is_err(), true);
+    assert!(world.ask(vec![json!({"age": 1})]).is_err());
 }

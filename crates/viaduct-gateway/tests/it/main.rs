@@ -8,6 +8,7 @@ mod inputs;
 mod kill;
 mod limits;
 mod many;
+mod metrics;
 mod modes;
 mod python;
 mod refusals;
