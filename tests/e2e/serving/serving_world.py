@@ -72,7 +72,11 @@ class Endpoint:
 
 
 def register(server, onnx, frame, name):
-    """Logs and registers as a person does, with MLflow's own client."""
+    register_model(server, onnx, frame[COLUMNS].head(5), name)
+
+
+def register_model(server, onnx, sample, name):
+    """Logs and registers as a person does, with MLflow's own client; `sample` gives the columns."""
     import mlflow
     import mlflow.onnx
     from mlflow.models import infer_signature
@@ -81,7 +85,7 @@ def register(server, onnx, frame, name):
     os.environ.update(MLFLOW_TRACKING_URI=server.url, NO_PROXY="*")
     try:
         mlflow.set_tracking_uri(server.url)
-        signature = infer_signature(frame[COLUMNS].head(5))
+        signature = infer_signature(sample)
         with mlflow.start_run():
             mlflow.onnx.log_model(
                 onnx, name="model", signature=signature, pip_requirements=["onnx"],
