@@ -177,7 +177,6 @@ BAD = {
     "no datatype": lambda r: setattr(r.inputs[0], "datatype", "FP8"),
     "another list": lambda r: setattr(r.inputs[0], "datatype", "INT64"),
     "infinite": lambda r: r.inputs[0].contents.fp32_contents.__setitem__(0, float("inf")),
-    "null": lambda r: r.inputs[0].contents.fp32_contents.__setitem__(0, float("nan")),
 }
 
 
@@ -189,6 +188,15 @@ def test_a_malformed_tensor_is_named(stub, what):
         stub.ModelInfer(request)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT, caught.value
     assert "age" in caught.value.details()
+
+
+def test_nan_is_null_and_a_model_without_an_answer_is_told(stub):
+    request = request_of(rows(1))
+    request.inputs[0].contents.fp32_contents[0] = float("nan")
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ModelInfer(request)
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert "not finite" in caught.value.details()
 
 
 def test_raw_contents_that_do_not_fit(stub):

@@ -187,7 +187,6 @@ def test_a_malformed_tensor_is_named(endpoint, change, named):
 @pytest.mark.parametrize("shape, datatype, tail, said", [
     ([1, 1], "FP32", b"\0" * 3, "age"), ([1, 1], "FP32", b"\0" * 8, "age"),
     ([1, 1], "FP32", struct.pack("<f", float("inf")), "infinite"),
-    ([1, 1], "FP32", struct.pack("<f", float("nan")), "age"),
     ([-1], "FP32", b"\0" * 4, "age"), ([2**63 - 1, 2**63 - 1], "FP32", b"\0" * 4, "age"),
     ([1, 1], "BYTES", b"\xff\xff\xff\xff", "age"), ([1, 1], "BYTES", b"\1\0\0\0\xff", "age"),
     ([1, 1], "BOOL", b"\7", "age"),
@@ -197,6 +196,17 @@ def test_malformed_bytes_are_named(endpoint, shape, datatype, tail, said):
     inputs[0] = raw("age", shape, datatype, len(tail))
     answer = binary_post(endpoint, {"inputs": inputs}, tail)
     assert answer.status_code == 400 and said in answer.json()["error"], answer.text
+
+
+def test_nan_is_null_and_a_model_without_an_answer_is_told(endpoint):
+    inputs = columns(rows(1))
+    inputs[0] = raw("age", [1, 1], "FP32", 4)
+    answer = binary_post(endpoint, {"inputs": inputs}, struct.pack("<f", float("nan")))
+    assert answer.status_code == 422 and "/rows/0" in answer.json()["error"], answer.text
+    inputs = columns(rows(1))
+    inputs[2] = {"name": "visits", "shape": [1, 1], "datatype": "FP64"} | {"data": [None]}
+    answer = infer(endpoint, {"inputs": inputs})
+    assert answer.status_code == 400 and "visits" in answer.json()["error"], answer.text
 
 
 def test_lengths_that_do_not_fit(endpoint):
