@@ -1,9 +1,11 @@
 """Clients that are slow, huge, many or gone. The server of these tests waits two seconds."""
 
 import json
+import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -112,6 +114,12 @@ def test_two_gigabytes_are_refused_at_once(endpoint, path):
     is_quick(endpoint)
 
 
+def restart(server, read_timeout):
+    server.stop()
+    server.env["VIADUCT__SERVER__READ_TIMEOUT"] = read_timeout
+    server.start()
+
+
 def test_ten_thousand_idle_connections(endpoint):
     import resource
 
@@ -122,9 +130,16 @@ def test_ten_thousand_idle_connections(endpoint):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted + 200), hard))
     idle = []
     try:
+        restart(endpoint.server, "PT2M")
+        is_quick(endpoint)
         before = endpoint.server.resident_mib()
         for _ in range(wanted):
             idle.append(socket.create_connection(("127.0.0.1", endpoint.server.port), timeout=20))
+        held = Path(f"/proc/{endpoint.server.process.pid}/fd")
+        end = time.monotonic() + 30
+        while len(os.listdir(held)) < wanted:
+            assert time.monotonic() < end, f"the server holds {len(os.listdir(held))}"
+            time.sleep(0.2)
         assert min(is_quick(endpoint) for _ in range(5)) < 1
         assert endpoint.server.resident_mib() < before + 200
     finally:
@@ -132,6 +147,7 @@ def test_ten_thousand_idle_connections(endpoint):
             connection.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     is_quick(endpoint)
+    restart(endpoint.server, f"PT{WAIT_S}S")
 
 
 def test_no_more_connections_than_allowed_and_none_is_lost(servers):
