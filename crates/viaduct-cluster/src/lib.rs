@@ -1,7 +1,10 @@
-//! Runs a command with limits and an empty environment. Local processes only, so far.
+//! Runs a command with limits and an empty environment, to its end or supervised as a sidecar.
+//! Local processes only, so far.
 //!
 //! The child is the leader of its own process group; whatever it started dies with it. Limits of
 //! memory and time are the caller's; what it prints is kept to a tail.
+
+mod sidecar;
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -12,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+pub use sidecar::{PROGRAM as SIDECAR_PROGRAM, SidecarOptions, Sidecars};
 
 /// How much of each output stream is kept: its end, where errors stand.
 const TAIL_BYTES: usize = 16 * 1024;
