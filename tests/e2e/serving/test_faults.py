@@ -206,8 +206,9 @@ def test_kill9_under_load_loses_nothing_answered(make):
     load.is_all_there(server)
 
 
-def test_full_disk_is_told_and_over_when_there_is_room(make, tmp_path):
-    place = tmp_path / "data" / "decisions"
+@pytest.mark.parametrize("what", ["the log", "everything"])
+def test_full_disk_is_told_and_over_when_there_is_room(make, tmp_path, what):
+    place = tmp_path / "data" if what == "everything" else tmp_path / "data" / "decisions"
     place.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
     mounted = subprocess.run(mount, capture_output=True, text=True)
@@ -235,6 +236,15 @@ def test_full_disk_is_told_and_over_when_there_is_room(make, tmp_path):
         while (refused := server.post("/v2/models/leads/infer", infer)).status == 200:
             assert time.monotonic() < end
         assert refused.status == 503 and "disk" in refused.json()["error"], refused.text
+        acknowledged = {}
+        for number in range(2000 if what == "everything" else 1):
+            outcome = {"decision_id": answered[number % 50], "label": True, "value": float(number)}
+            told = server.post("/api/v1/outcomes", [outcome])
+            assert told.status in (201, 503), told.text
+            if told.status == 503:
+                break
+            acknowledged[outcome["decision_id"]] = outcome["value"]
+        assert told.status == (503 if what == "everything" else 201), "the database's disk was never full"
         subprocess.run(["mount", "-o", "remount,size=32m", str(place)], check=True)
         sent = [row(order=chance.randbytes(400).hex()) for _ in range(200)]
         again = eventually(lambda: (a := ask(server, "leads", sent, keys=["order"])).status == 200 and a, 10)
@@ -244,6 +254,9 @@ def test_full_disk_is_told_and_over_when_there_is_room(make, tmp_path):
         server.start()
         for decision in [*answered[::97], answered[-1]]:
             assert server.get(f"/api/v1/decisions/{decision}").status == 200
+        assert server.post("/api/v1/outcomes", [{"decision_id": answered[-1], "label": True}]).status == 201
+        for decision, value in acknowledged.items():
+            assert str(value) in server.get(f"/api/v1/decisions/{decision}").text
     finally:
         if server and server.is_up():
             server.stop()
