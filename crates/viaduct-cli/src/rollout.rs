@@ -222,11 +222,11 @@ fn step_line(step: &Value, answer: &Value, paint: Paint) -> String {
     match step.get("state").and_then(Value::as_str) {
         Some("now") => {
             let left = match text(answer, "forecast") {
-                none if none.is_empty() => "no row has come yet".to_owned(),
-                left => format!("about {left} to go"),
+                none if none.is_empty() => String::new(),
+                left => format!(", about {left} to go"),
             };
             let rows = format!("{} of {} rows", text(answer, "n"), text(step, "min_n"));
-            format!("{} {}  {rows}, {left}", paint.blue(">"), paint.bold(&line))
+            format!("{} {}  {rows}{left}", paint.blue(">"), paint.bold(&line))
         }
         Some("done") => format!("{} {line}", paint.green("+")),
         Some("left") => format!("{} {line}", paint.red("x")),

@@ -447,3 +447,24 @@ def test_the_page_shows_and_moves_a_rollout(world, page):
     assert world.value()["output"] == {"value": -1}
     page.get_by_role("button", name="Let the model answer again").click()
     assert world.value()["output"]["value"] == 80.0
+
+
+def test_the_dashboard_asks_for_metrics_that_exist(world):
+    import json
+    import re
+
+    from conftest import ROOT
+
+    world.deploy()
+    second = world.register("other")
+    assert world.start(second, steps=[{"share": 0.5, "min_time": "P1D", "min_n": 1}]).status == 201
+    for n in range(20):
+        world.value(entity=f"c-{n}")
+    exposed = set(re.findall(r"^# TYPE (\S+)", world.server.get("/metrics").text, re.MULTILINE))
+    dashboard = json.loads((ROOT / "docs/operations/grafana-viaduct.json").read_text())
+    asked = {
+        re.sub(r"_(total|bucket)$", "", name)
+        for panel in dashboard["panels"] for target in panel["targets"]
+        for name in re.findall(r"viaduct_\w+", target["expr"])
+    }
+    assert len(asked) > 15 and asked <= exposed, asked - exposed

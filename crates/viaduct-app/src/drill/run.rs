@@ -232,10 +232,11 @@ impl App {
             let from = now - Span::days(7);
             let rows =
                 log.scan(Some(id), from, end(now)).flatten().filter_map(|record| match record {
-                    Record::Decision(decision) => Some((decision.keys, decision.inputs)),
+                    // A drill must not live on its own replays.
+                    Record::Decision(decision) => (!decision.replayed).then_some(decision.inputs),
                     Record::Refused(_) | Record::Beside(_) => None,
                 });
-            rows.map(|(_, inputs)| inputs).take(1_000).collect::<Vec<_>>()
+            rows.take(1_000).collect::<Vec<_>>()
         });
         let mut past = read.await.map_err(|e| Fault::caused("read the decision log", e))?;
         past.reverse();

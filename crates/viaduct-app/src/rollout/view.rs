@@ -136,7 +136,7 @@ impl App {
         let pace = self.rows_per_second(row.endpoint_id);
         Ok(RolloutView {
             steps: steps(&plan, &state, pace),
-            forecast: step.and_then(|step| forecast(step, n, state.since, now)),
+            forecast: step.and_then(|step| forecast(step, n, state.since, now)).and_then(rounded),
             n,
             waits: moved.waits,
             conditions: if state.phase.is_open() { moved.judged } else { Vec::new() },
@@ -250,6 +250,19 @@ impl App {
     }
 }
 
+/// A wait as people say it: whole seconds, whole minutes above an hour, whole hours above a day;
+/// nothing for none.
+fn rounded(span: Span) -> Option<Span> {
+    let unit = match span {
+        short if short <= Span::micros(0) => return None,
+        short if short < Span::hours(1) => Span::seconds(1),
+        middle if middle < Span::days(1) => Span::minutes(1),
+        _ => Span::hours(1),
+    };
+    let units = (span.as_micros() + unit.as_micros() - 1) / unit.as_micros();
+    Some(Span::micros(units * unit.as_micros()))
+}
+
 fn steps(plan: &Plan, state: &viaduct_domain::rollout::State, pace: f64) -> Vec<StepView> {
     let view = |(number, step): (usize, &Step)| StepView {
         label: step.label(),
@@ -263,7 +276,7 @@ fn steps(plan: &Plan, state: &viaduct_domain::rollout::State, pace: f64) -> Vec<
         share: f64::from(step.share_bp) / 10_000.0,
         min_time: step.min_time,
         min_n: step.min_n,
-        needs: step.needs(pace),
+        needs: step.needs(pace).and_then(rounded),
     };
     plan.steps.iter().enumerate().map(view).collect()
 }
@@ -293,5 +306,19 @@ fn view(row: &RolloutRow, name: String, state: viaduct_domain::rollout::State) -
         started_by: row.started_by.clone(),
         ended_at: row.ended_at,
         history: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_round() {
+        let said = |micros| rounded(Span::micros(micros)).map(|span| span.to_string());
+        assert_eq!(said(0), None);
+        assert_eq!(said(1_200_000), Some("PT2S".to_owned()));
+        assert_eq!(said(34_596_423_319), Some("PT9H37M".to_owned()));
+        assert_eq!(said(345_964_233_190), Some("P4DT1H".to_owned()));
     }
 }
