@@ -106,6 +106,12 @@ pub(crate) struct ServerArgs {
     /// Where a simulated clock starts, as in 2026-01-05T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub clock_start: Option<String>,
+    /// What the artifact proxy keeps: a folder or `s3://…`, `gs://…`, `wasbs://…` [default: in the data directory]
+    #[arg(long, value_name = "PLACE", env = "MLFLOW_ARTIFACTS_DESTINATION", hide_env = true)]
+    pub artifacts_destination: Option<String>,
+    /// Where new experiments keep artifacts that clients write themselves [default: the proxy]
+    #[arg(long, value_name = "PLACE", env = "MLFLOW_DEFAULT_ARTIFACT_ROOT", hide_env = true)]
+    pub default_artifact_root: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,6 +176,16 @@ impl ServerArgs {
             ("server.listen", "--listen", self.listen.clone()),
             ("clock.kind", "--clock", self.clock.clone()),
             ("clock.start", "--clock-start", self.clock_start.clone()),
+            (
+                "artifacts.destination",
+                "--artifacts-destination",
+                self.artifacts_destination.clone(),
+            ),
+            (
+                "artifacts.default_root",
+                "--default-artifact-root",
+                self.default_artifact_root.clone(),
+            ),
         ]));
         flags
     }

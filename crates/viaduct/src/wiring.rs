@@ -32,7 +32,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let store = open_store(config).await?;
     let (clock, simulated) = clock(config, &store)?;
     let place = |name: &str| config.data_dir.join(name);
-    let blobs = Blobs::open(&place("blobs")).map_err(|e| in_dir(&place("blobs"), &e))?;
+    let blobs = open_blobs(config).await?;
     let (decisions, recovery) = DecisionLog::open(&place("decisions"), durability(config))
         .map_err(|e| in_dir(&place("decisions"), &e))?;
     if !recovery.is_clean() {
@@ -59,6 +59,15 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let app = App::open(parts).await.map_err(|e| fault(&e))?;
     refuse_open_door(&app, config.listen)?;
     Ok(app)
+}
+
+/// Why a thread of its own: an object store is asked on threads that it brings itself.
+async fn open_blobs(config: &Config) -> Result<Blobs, Failure> {
+    let places = config.artifacts.clone();
+    tokio::task::spawn_blocking(move || Blobs::open_at(&places))
+        .await
+        .map_err(|e| Failure::Broken(format!("opening the artifacts did not end: {e}")))?
+        .map_err(|e| Failure::Usage(format!("the artifacts cannot be opened: {e}")))
 }
 
 /// Why a thread of its own: the PostgreSQL driver drives its connection itself, which it may not do

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use viaduct_app::App;
-use viaduct_app::mlflow::{NewLoggedModel, OrderBy};
+use viaduct_app::mlflow::{Holder, NewLoggedModel, OrderBy};
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
 use viaduct_wire::mlflow::{ArtifactPage, Fields, LoggedModel, LoggedModelPage, Malformed, One};
 
@@ -133,7 +133,7 @@ async fn artifacts(
     input: Input,
 ) -> Reply<ArtifactPage> {
     let path = input.fields().text("artifact_directory_path")?;
-    let listing = app.list_logged_model_artifacts(&caller, &id, path.as_deref()).await?;
+    let listing = app.list_artifacts_of(&caller, &Holder::LoggedModel(id), path.as_deref()).await?;
     Ok(Shown(ArtifactPage {
         root_uri: Some(listing.root_uri),
         files: listing.artifacts.into_iter().map(show::artifact).collect(),

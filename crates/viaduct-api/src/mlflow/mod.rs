@@ -9,10 +9,12 @@ mod input;
 mod logged_models;
 mod registered_models;
 mod runs;
+mod send;
 mod server;
 mod show;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod versions;
 
 pub(crate) use server::unknown_endpoint;
@@ -31,14 +33,15 @@ const BODY: Doc = DOC.takes("application/json");
 
 /// All of MLflow's routes.
 pub fn routes() -> Routes {
-    PREFIXES.iter().fold(server::routes(), |all, prefix| {
+    PREFIXES.iter().fold(server::routes().merge(artifacts::routes()), |all, prefix| {
         let tracking = format!("{prefix}/2.0/mlflow");
         all.merge(experiments::routes(&tracking))
             .merge(runs::routes(&tracking))
             .merge(logged_models::routes(&tracking))
             .merge(registered_models::routes(&tracking))
             .merge(versions::routes(&tracking))
-            .merge(artifacts::routes(prefix))
+            .merge(artifacts::routes_below(prefix))
+            .merge(transfers::routes_below(prefix))
             .merge(server::routes_below(prefix))
     })
 }

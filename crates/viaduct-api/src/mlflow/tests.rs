@@ -305,7 +305,7 @@ async fn files_go_up_and_down() {
     assert_eq!(down.body, text.as_bytes());
     assert_eq!(down.headers[header::CONTENT_TYPE], "text/plain; charset=utf-8");
     assert_eq!(down.headers["x-content-type-options"], "nosniff");
-    assert_eq!(down.headers[header::CONTENT_SECURITY_POLICY], "sandbox");
+    assert_eq!(down.headers[header::CONTENT_SECURITY_POLICY], "default-src 'none'; sandbox");
     let disposition = down.headers[header::CONTENT_DISPOSITION].to_str().unwrap();
     assert!(disposition.starts_with("attachment; filename=\"a b.txt\""), "{disposition}");
     let listed = server.get(&format!("{FILES}?path=1/r/artifacts")).await.json();
@@ -407,7 +407,7 @@ async fn sources_and_locations_are_of_this_server() {
         "mlflow-artifacts:/../../etc",
         "mlflow-artifacts:/1/%2e%2e/etc",
         "mlflow-artifacts:/1#/../etc",
-        "s3://bucket/key",
+        "s3://bucket/../key",
     ] {
         for tags in [json!([]), json!([{"key": "mlflow.prompt.is_prompt", "value": "true"}])] {
             let body = json!({ "name": "m", "source": source, "tags": tags });

@@ -55,14 +55,16 @@ impl App {
         let scope = self.authorise(caller, Operation::WriteTracking)?;
         limits::experiment_name(&new.name)?;
         new.tags.iter().try_for_each(limits::experiment_tag)?;
+        limits::experiment_tags(&new.tags)?;
         let location = new.artifact_location.as_deref().filter(|text| !text.is_empty());
         let root = location.map(|uri| location::artifacts(uri, own_host)).transpose()?;
         let root = root.map(|path| location::uri(&path));
         let now = self.now();
         for _ in 0..ID_TRIES {
             let (new, root) = (new.clone(), root.clone());
+            let base = self.blobs().base().to_owned();
             let made = self.store().write("create_experiment", move |tx| {
-                insert_new(tx, &scope, &new, root.as_deref(), now)
+                insert_new(tx, &scope, &new, (root.as_deref(), &base), now)
             });
             match made.await {
                 Err(Create::Store(e)) if e.is_unique("experiment", "experiment_id") => {}
@@ -218,6 +220,9 @@ impl App {
         limits::experiment_tag(&tag)?;
         self.change_experiment(caller, id, "set_experiment_tag", move |tx, scope, row, _| {
             must_be_active(row)?;
+            let before = pair::list_experiment_tags(tx, scope, &row.experiment_id)?;
+            let others = before.iter().filter(|other| other.key != tag.key);
+            limits::experiment_tags(others.chain([&tag]))?;
             pair::set_experiment_tag(tx, scope, &row.experiment_id, &tag)?;
             Ok(())
         })
@@ -283,9 +288,10 @@ impl App {
             return Ok(());
         }
         let now = self.now();
+        let base = self.blobs().base().to_owned();
         let made = self
             .store()
-            .write("create_default_experiment", move |tx| ensure_default(tx, &scope, now))
+            .write("create_default_experiment", move |tx| ensure_default(tx, &scope, &base, now))
             .await;
         match made {
             // Why: somebody else made it in the meantime.
@@ -320,17 +326,17 @@ fn insert_new(
     tx: &mut Tx,
     scope: &Scope,
     new: &NewExperiment,
-    root: Option<&str>,
+    (root, base): (Option<&str>, &str),
     now: Timestamp,
 ) -> Result<String, Create> {
-    ensure_default(tx, scope, now)?;
+    ensure_default(tx, scope, base, now)?;
     if experiment::find_by_name(tx, scope, &new.name)?.is_some() {
         let said = format!("Experiment(name={}) already exists.", new.name);
         return Err(Create::Refused(taken(said)));
     }
     let id = experiment::next_id(tx)?;
     let row = ExperimentRow {
-        artifact_location: root.map_or_else(|| location::experiment_root(&id), str::to_owned),
+        artifact_location: root.map_or_else(|| location::experiment_root(base, &id), str::to_owned),
         experiment_id: id.clone(),
         name: new.name.clone(),
         lifecycle: Lifecycle::Active,
@@ -344,14 +350,19 @@ fn insert_new(
     Ok(id)
 }
 
-pub(super) fn ensure_default(tx: &mut Tx, scope: &Scope, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn ensure_default(
+    tx: &mut Tx,
+    scope: &Scope,
+    base: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if experiment::find(tx, scope, DEFAULT_ID)?.is_some() {
         return Ok(());
     }
     let row = ExperimentRow {
         experiment_id: DEFAULT_ID.to_owned(),
         name: DEFAULT_NAME.to_owned(),
-        artifact_location: location::experiment_root(DEFAULT_ID),
+        artifact_location: location::experiment_root(base, DEFAULT_ID),
         lifecycle: Lifecycle::Active,
         created_at: now,
         updated_at: now,
@@ -359,15 +370,15 @@ pub(super) fn ensure_default(tx: &mut Tx, scope: &Scope, now: Timestamp) -> Resu
     experiment::insert(tx, scope, &row)
 }
 
-/// The experiment, if runs and models can be added to it.
+/// The experiment, if runs and models can be added to it; `base` is where new artifacts go.
 pub(super) fn find_active(
     tx: &mut Tx,
     scope: &Scope,
-    id: &str,
+    (id, base): (&str, &str),
     now: Timestamp,
 ) -> Result<ExperimentRow, Error> {
     if id == DEFAULT_ID {
-        ensure_default(tx, scope, now)?;
+        ensure_default(tx, scope, base, now)?;
     }
     let row = find(tx, scope, id)?;
     must_be_active(&row)?;

@@ -78,9 +78,11 @@ impl App {
         let params: Vec<Pair> = new.params.iter().map(limits::param).collect::<Result<_, _>>()?;
         new.tags.iter().try_for_each(limits::registry_tag)?;
         let now = self.now();
+        let base = self.blobs().base().to_owned();
         self.store()
             .write("create_logged_model", move |tx| {
-                let experiment = experiment::find_active(tx, &scope, &new.experiment_id, now)?;
+                let experiment =
+                    experiment::find_active(tx, &scope, (&new.experiment_id, &base), now)?;
                 let row = LoggedModelRow {
                     model_id: model_id.clone(),
                     name: name.clone(),

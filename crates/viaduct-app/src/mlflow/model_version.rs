@@ -154,7 +154,7 @@ impl App {
         version: &str,
     ) -> Result<String, Error> {
         let seen = self.get_model_version(caller, name, version).await?;
-        let path = location::checked_path(&seen.row.storage_path)?;
+        let path = location::stored_path(&seen.row.storage_path)?;
         Ok(location::uri(&path))
     }
 
@@ -358,7 +358,7 @@ fn resolve(
         Source::Run { run_id, path } => of_run(tx, scope, run_id, path)?,
         Source::LoggedModel(id) => {
             let model = logged_model::find(tx, scope, id)?;
-            let storage = location::artifacts(&model.artifact_uri, None)?;
+            let storage = location::stored(&model.artifact_uri)?;
             Resolved { storage, run_id: model.source_run_id, model_id: Some(model.model_id) }
         }
         Source::Version(text) => of_version(tx, scope, text)?,
@@ -391,10 +391,10 @@ fn of_run(tx: &mut Tx, scope: &Scope, run_id: &str, path: &str) -> Result<Resolv
         .into_iter()
         .find(|model| model.source_run_id.as_deref() == Some(run_id) && model.name == path);
     if let Some(model) = made {
-        let storage = location::artifacts(&model.artifact_uri, None)?;
+        let storage = location::stored(&model.artifact_uri)?;
         return Ok(Resolved { storage, run_id: Some(row.run_id), model_id: Some(model.model_id) });
     }
-    let root = location::artifacts(&row.artifact_uri, None)?;
+    let root = location::stored(&row.artifact_uri)?;
     let storage = match path.trim_end_matches('/') {
         "" => root,
         path => root.join(path).map_err(|e| invalid(e.to_string()))?,
@@ -420,7 +420,7 @@ fn of_version(tx: &mut Tx, scope: &Scope, text: &str) -> Result<Resolved, Error>
         (None, None) => return Err(refuse()),
     };
     let row = find(tx, scope, name, version)?;
-    let storage = location::checked_path(&row.storage_path)?;
+    let storage = location::stored_path(&row.storage_path)?;
     Ok(Resolved { storage, run_id: row.run_id, model_id: row.model_id })
 }
 

@@ -83,9 +83,11 @@ impl App {
             Some(ms) => limits::moment("start_time", ms)?,
             None => now,
         };
+        let base = self.blobs().base().to_owned();
         self.store()
             .write("create_run", move |tx| {
-                let experiment = experiment::find_active(tx, &scope, &new.experiment_id, now)?;
+                let experiment =
+                    experiment::find_active(tx, &scope, (&new.experiment_id, &base), now)?;
                 let row = RunRow {
                     run_id: run_id.clone(),
                     name: name.clone(),

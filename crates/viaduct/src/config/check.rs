@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub reproduce: ReproduceConfig,
     /// Gate policy file, when named.
     pub policy: Option<PathBuf>,
+    /// Where artifacts are kept.
+    pub artifacts: viaduct_blob::Places,
 }
 
 /// Which clock.
@@ -108,12 +110,13 @@ impl Config {
                     .parse("reproduce.memory_limit_mib", "a whole number of MiB")?,
             },
             policy: reader.path("gates.policy"),
+            artifacts: super::artifacts::read(&reader, &data_dir)?,
             data_dir,
         })
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     settings: &'a Settings,
 }
 
@@ -123,7 +126,7 @@ impl Reader<'_> {
         (key, key.map(|key| self.settings.get(key)))
     }
 
-    fn text(&self, path: &'static str) -> String {
+    pub(super) fn text(&self, path: &'static str) -> String {
         self.setting(path).1.map(|s| s.value.text()).unwrap_or_default()
     }
 
@@ -131,7 +134,7 @@ impl Reader<'_> {
         self.setting(path).1.map(|s| s.value.items()).unwrap_or_default()
     }
 
-    fn invalid(&self, path: &'static str, wanted: impl Into<String>) -> ConfigError {
+    pub(super) fn invalid(&self, path: &'static str, wanted: impl Into<String>) -> ConfigError {
         let (key, setting) = self.setting(path);
         let hidden = key.is_some_and(|key| key.secret);
         let place = setting.as_ref().map(|s| s.origin.to_string()).unwrap_or_default();
@@ -157,6 +160,12 @@ impl Reader<'_> {
         found.ok_or_else(|| {
             self.invalid("server.listen", "an address and a port, as in `127.0.0.1:7878`")
         })
+    }
+
+    /// Where a relative path that this key says starts.
+    pub(super) fn base(&self, path: &'static str) -> PathBuf {
+        let origin = self.setting(path).1.map(|setting| setting.origin);
+        origin.map_or_else(|| self.settings.directory.clone(), |o| self.settings.base_of(&o))
     }
 
     fn path(&self, path: &'static str) -> Option<PathBuf> {
@@ -214,7 +223,7 @@ impl Reader<'_> {
 }
 
 /// Takes `.` and `..` out without asking the disk.
-fn tidy_path(path: &Path) -> PathBuf {
+pub(super) fn tidy_path(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for part in path.components() {
         match part {
