@@ -3,6 +3,7 @@
 mod decision;
 mod endpoint;
 mod evaluation;
+mod history;
 mod kpi;
 mod outcome;
 mod people;
@@ -20,6 +21,7 @@ pub(crate) fn routes() -> Routes {
         project::routes(),
         kpi::routes(),
         evaluation::routes(),
+        history::routes(),
         review::routes(),
         waiver::routes(),
         trial::routes(),

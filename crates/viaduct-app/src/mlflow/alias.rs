@@ -5,6 +5,7 @@ use viaduct_base::Error;
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::mlflow::registry::{self, AliasRow};
 
+use super::change::{self, Note};
 use super::model_version::{self, VersionView};
 use super::{invalid, limits, missing, registered_model};
 use crate::App;
@@ -39,6 +40,9 @@ impl App {
                 let row = AliasRow { alias: alias.clone(), version, set_at: now };
                 registry::set_alias(tx, &scope, &name, &row)?;
                 app.enqueue_bind_models(tx)?;
+                let change = json!({ &alias: { "before": before, "after": version } });
+                let note = Note { kind: "model", id: &name, verb: "alias.set", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 let deed = Deed {
                     action: "model_alias.set",
                     object_kind: "model_alias",
@@ -75,6 +79,9 @@ impl App {
                 let Some(row) = aliases.iter().find(|a| a.alias == alias) else { return Ok(()) };
                 registry::delete_alias(tx, &scope, &name, &alias)?;
                 app.enqueue_bind_models(tx)?;
+                let change = json!({ &alias: { "before": row.version } });
+                let note = Note { kind: "model", id: &name, verb: "alias.deleted", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 let deed = Deed {
                     action: "model_alias.deleted",
                     object_kind: "model_alias",
