@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
@@ -225,6 +226,23 @@ fn keep_new(file: NamedTempFile, digest: &str, object: &Path, target: &Path) -> 
         _ => {}
     }
     file.persist(target).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Removes what lies in a folder since longer than `age`.
+pub(crate) fn remove_old(folder: &Path, age: Duration) -> io::Result<()> {
+    let children = match fs::read_dir(folder) {
+        Ok(children) => children,
+        Err(e) if is_absent(&e) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for child in children {
+        let child = child?;
+        let made = child.metadata()?.modified()?;
+        if made.elapsed().is_ok_and(|since| since > age) {
+            fs::remove_dir_all(child.path())?;
+        }
+    }
     Ok(())
 }
 

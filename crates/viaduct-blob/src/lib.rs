@@ -27,6 +27,9 @@ pub use place::{InvalidPlace, Place, Places};
 use remote::{NewObject, ObjectBytes, Remote};
 use viaduct_base::Digest;
 
+/// How long a copy of an object is kept: whoever asked for it reads it at once.
+const COPIES_LAST: Duration = Duration::from_secs(24 * 3600);
+
 /// All blobs; clones share them.
 #[derive(Debug, Clone)]
 pub struct Blobs {
@@ -335,7 +338,7 @@ impl Blobs {
         }
     }
 
-    /// Takes away the bytes that no name leads to, and copies of objects. Safe beside uploads.
+    /// Takes away the bytes that no name leads to, and old copies of objects. Safe beside uploads.
     ///
     /// # Errors
     /// When the disk says no.
@@ -349,10 +352,8 @@ impl Blobs {
                 all.bytes += found.bytes;
             }
         }
-        match std::fs::remove_dir_all(&self.parts.copies) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(all),
-        }
+        folder::remove_old(&self.parts.copies, COPIES_LAST)?;
+        Ok(all)
     }
 
     /// A signed address of a blob; `None` where the store signs none.

