@@ -8,6 +8,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::Value;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use viaduct_app::App;
 use viaduct_base::{Kind, Refusal};
@@ -45,15 +46,20 @@ pub fn rows() -> Vec<Row> {
 pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
     let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
     let api = routes(Arc::new(openapi::document(&rows))).finish().0;
-    api.merge(pages)
+    let answering = api
+        .merge(pages)
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(mlflow::workspaces::refuse_named))
         .layer(middleware::from_fn_with_state(app.clone(), authenticate::authenticate))
         .layer(middleware::from_fn_with_state(hosts, guard::guard))
         .layer(middleware::from_fn(request_id))
         .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .with_state(app);
+    // Why around it all: a request is routed by its path as it came, so the prefix goes first.
+    let unprefixed = ServiceBuilder::new().map_request(mlflow::ui::unprefix).service(answering);
+    Router::new().fallback_service(unprefixed)
 }
 
 /// Gives every answer an id that its log lines carry too.
@@ -68,7 +74,7 @@ async fn request_id(request: Request, next: Next) -> Response {
 
 async fn fallback(uri: Uri) -> Response {
     let path = uri.path();
-    if path.contains("/mlflow") {
+    if mlflow::speaks(path) {
         return mlflow::unknown_endpoint(path);
     }
     let detail = format!("nothing answers at `{path}`: `/api` lists what does");

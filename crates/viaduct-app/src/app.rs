@@ -73,6 +73,8 @@ pub struct App {
     pub(crate) workspace: WorkspaceId,
     /// Rung when a job was written.
     pub(crate) bell: Arc<Notify>,
+    /// How webhooks are sent.
+    pub(crate) desk: Arc<crate::mlflow::DeskCell>,
     /// Held while the simulated clock advances.
     pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -96,6 +98,7 @@ impl App {
             directory: Arc::new(Directory::default()),
             workspace: workspace.id,
             bell: Arc::new(Notify::new()),
+            desk: Arc::default(),
             advancing: Arc::default(),
         };
         app.reload_directory().await?;

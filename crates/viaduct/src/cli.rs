@@ -106,6 +106,9 @@ pub(crate) struct ServerArgs {
     /// Where a simulated clock starts, as in 2026-01-05T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub clock_start: Option<String>,
+    /// Folder of MLflow's own pages; else the first `mlflow` or `python3` on PATH has them
+    #[arg(long, value_name = "DIR")]
+    pub mlflow_ui: Option<String>,
     /// What the artifact proxy keeps: a folder or `s3://…`, `gs://…`, `wasbs://…` [default: in the data directory]
     #[arg(long, value_name = "PLACE", env = "MLFLOW_ARTIFACTS_DESTINATION", hide_env = true)]
     pub artifacts_destination: Option<String>,
@@ -176,6 +179,7 @@ impl ServerArgs {
             ("server.listen", "--listen", self.listen.clone()),
             ("clock.kind", "--clock", self.clock.clone()),
             ("clock.start", "--clock-start", self.clock_start.clone()),
+            ("mlflow.ui", "--mlflow-ui", self.mlflow_ui.clone()),
             (
                 "artifacts.destination",
                 "--artifacts-destination",

@@ -12,6 +12,8 @@ mod data_dir;
 mod doctor;
 mod files;
 mod logging;
+mod mlflow_env;
+mod mlflow_ui;
 mod runtime;
 mod server;
 mod wiring;

@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::ListenerExt as _;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use viaduct_api::guard::AllowedHosts;
+use viaduct_api::mlflow::ui::Pages;
 use viaduct_api::routes::{Row, doc};
 use viaduct_app::App;
 use viaduct_cli::Failure;
@@ -16,7 +17,7 @@ use viaduct_store::OpenError;
 use viaduct_work::Worker;
 
 use crate::config::Config;
-use crate::wiring;
+use crate::{mlflow_ui, wiring};
 
 /// How long requests under way may take after a stop is asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -56,7 +57,9 @@ fn router(app: App, config: &Config, address: SocketAddr) -> Router {
         operation: row.operation,
         doc: doc("pages", "").gives("text/html"),
     });
-    viaduct_api::router(app, hosts, pages, rows.collect())
+    let (tell, mlflow_pages) = Pages::new();
+    mlflow_ui::search(config.mlflow_ui.clone(), tell);
+    viaduct_api::router(app, hosts, pages, rows.collect()).layer(Extension(mlflow_pages))
 }
 
 /// Answers on `listener` until a stop is asked for, then lets requests under way end.

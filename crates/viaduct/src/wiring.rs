@@ -17,7 +17,7 @@ use viaduct_infer::RuntimeConfig;
 use viaduct_store::{DataDirLock, Store, StoreError, setting};
 
 use crate::config::{ClockChoice, Config, DurabilityChoice};
-use crate::data_dir;
+use crate::{data_dir, mlflow_env};
 use crate::server::refused;
 
 /// Opens the application: lock and database first, so that nothing is touched when either is
@@ -58,6 +58,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         Parts { store, blobs, decisions, gateway, runtime, clock, simulated, policy, settings };
     let app = App::open(parts).await.map_err(|e| fault(&e))?;
     refuse_open_door(&app, config.listen)?;
+    app.set_webhook_desk(mlflow_env::webhook_desk()?);
     Ok(app)
 }
 

@@ -49,6 +49,21 @@ async fn server_info(State(app): State<App>) -> Shown<Value> {
     }))
 }
 
+/// Whether what is asked there is answered in MLflow's words.
+pub(crate) fn speaks(path: &str) -> bool {
+    const BEGINNINGS: [&str; 8] = [
+        "/graphql",
+        "/get-artifact",
+        "/model-versions/get-artifact",
+        "/v1/traces",
+        "/gateway/",
+        "/ajax-api/",
+        "/api/2.0",
+        "/api/3.0",
+    ];
+    path.contains("/mlflow") || BEGINNINGS.iter().any(|beginning| path.starts_with(beginning))
+}
+
 /// The answer to an MLflow address that nothing answers at.
 pub(crate) fn unknown_endpoint(path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();

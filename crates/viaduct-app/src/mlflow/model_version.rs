@@ -14,6 +14,7 @@ use super::filter::{self, Subject};
 use super::location::{self, Source};
 use super::page::{Page, Query};
 use super::{invalid, limits, logged_model, missing, registered_model, run};
+use super::webhook::{self, Happened};
 use crate::App;
 use crate::audit::Deed;
 
@@ -116,6 +117,7 @@ impl App {
                 let seen = view(tx, &scope, row)?;
                 // Why: a project may name this very version, or one that did not exist before.
                 app.enqueue_bind_models(tx)?;
+                webhook::announce(&app, tx, &scope, &Happened::version_created(&seen))?;
                 app.record_version(tx, &caller, now, ("model_version.created", &seen.row), detail)?;
                 Ok::<_, Error>(seen)
             })
@@ -175,7 +177,7 @@ impl App {
         limits::model_name(name)?;
         check_change(&change)?;
         let (name, version, now) = (name.to_owned(), limits::version(version)?, self.now());
-        let caller = caller.clone();
+        let (app, caller) = (self.clone(), caller.clone());
         self.store()
             .write("change_model_version", move |tx| {
                 let mut row = find(tx, &scope, &name, version)?;
@@ -197,6 +199,7 @@ impl App {
                     }
                 }
                 registry::update_version(tx, &scope, &row)?;
+                webhook::announce_tag(&app, tx, &scope, (&name, version), &change)?;
                 let after = view(tx, &scope, row)?;
                 let (verb, said) = said(&change, &before, &after);
                 let said = json!({ "version": version, "change": said });

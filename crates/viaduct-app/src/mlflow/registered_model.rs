@@ -13,6 +13,7 @@ use super::change::{self, Note};
 use super::filter::{self, Subject};
 use super::model_version::{self, VersionView};
 use super::page::{Page, Query};
+use super::webhook::{self, Happened};
 use super::{invalid, limits, missing, taken};
 use crate::App;
 use crate::audit::Deed;
@@ -73,6 +74,8 @@ impl App {
                 let change = json!({ "description": description.as_deref().map(change::shown) });
                 let note = Note { kind: "model", id: &name, verb: "created", change };
                 change::note(tx, &scope, (&caller, now), &note)?;
+                let told = Happened::model_created(&name, description.as_deref());
+                webhook::announce(&app, tx, &scope, &told)?;
                 app.record(tx, &caller, now, &deed("registered_model.created", &name, json!({})))?;
                 Ok(seen)
             })
@@ -155,9 +158,12 @@ impl App {
         tag: Pair,
     ) -> Result<(), Error> {
         limits::registry_tag(&tag)?;
+        let app = self.clone();
         let set =
             self.change_model(caller, name, "set_registered_model_tag", move |tx, scope, row| {
-                registry::set_tag(tx, scope, Tagged::Model(&row.name), &tag)
+                registry::set_tag(tx, scope, Tagged::Model(&row.name), &tag)?;
+                let told = Happened::model_tag(&row.name, &tag.key, Some(&tag.value));
+                webhook::announce(&app, tx, scope, &told)
             });
         set.await.map(|_| ())
     }
@@ -173,8 +179,10 @@ impl App {
         key: &str,
     ) -> Result<(), Error> {
         let (key, verb) = (key.to_owned(), "delete_registered_model_tag");
+        let app = self.clone();
         let deleted = self.change_model(caller, name, verb, move |tx, scope, row| {
-            registry::delete_tag(tx, scope, Tagged::Model(&row.name), &key)
+            registry::delete_tag(tx, scope, Tagged::Model(&row.name), &key)?;
+            webhook::announce(&app, tx, scope, &Happened::model_tag(&row.name, &key, None))
         });
         deleted.await.map(|_| ())
     }

@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub policy: Option<PathBuf>,
     /// Where artifacts are kept.
     pub artifacts: viaduct_blob::Places,
+    /// Folder of MLflow's pages, when named.
+    pub mlflow_ui: Option<PathBuf>,
 }
 
 /// Which clock.
@@ -111,6 +113,7 @@ impl Config {
             },
             policy: reader.path("gates.policy"),
             artifacts: super::artifacts::read(&reader, &data_dir)?,
+            mlflow_ui: reader.mlflow_ui()?,
             data_dir,
         })
     }
@@ -121,6 +124,16 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn mlflow_ui(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let wanted = "a folder with `index.html`, as `…/site-packages/mlflow/server/js/build`";
+        match self.path("mlflow.ui") {
+            Some(folder) if !crate::mlflow_ui::holds_pages(&folder) => {
+                Err(self.invalid("mlflow.ui", wanted))
+            }
+            named => Ok(named),
+        }
+    }
+
     fn setting(&self, path: &'static str) -> (Option<&'static Key>, Option<Setting>) {
         let key = keys::find(path);
         (key, key.map(|key| self.settings.get(key)))
