@@ -309,6 +309,8 @@ fn failed(error: object_store::Error) -> io::Error {
         object_store::Error::InvalidPath { .. } => io::ErrorKind::InvalidInput,
         object_store::Error::PermissionDenied { .. }
         | object_store::Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        // Why: what is left is a store that does not answer, after several tries.
+        object_store::Error::Generic { .. } => io::ErrorKind::HostUnreachable,
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error)

@@ -302,8 +302,8 @@ fn write(blobs: &Blobs, path: &BlobPath, mut received: mpsc::Receiver<Piece>) ->
 /// server cannot read is the caller's to know.
 pub(super) fn failed(error: io::Error) -> Error {
     use io::ErrorKind::{
-        AlreadyExists, FileTooLarge, IsADirectory, NotADirectory, QuotaExceeded, StorageFull,
-        Unsupported,
+        AlreadyExists, FileTooLarge, HostUnreachable, IsADirectory, NotADirectory, QuotaExceeded,
+        StorageFull, Unsupported,
     };
     match error.kind() {
         AlreadyExists | IsADirectory | NotADirectory => {
@@ -313,6 +313,7 @@ pub(super) fn failed(error: io::Error) -> Error {
         StorageFull | QuotaExceeded | FileTooLarge => {
             Fault::caused("write an artifact: no room", error).retryable().into()
         }
+        HostUnreachable => Fault::caused("ask the artifact store", error).retryable().into(),
         _ => Fault::caused("artifacts", error).into(),
     }
 }
