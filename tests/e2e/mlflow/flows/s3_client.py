@@ -31,5 +31,5 @@ down = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact
 for name in ("small.txt", "big.bin"):
     digest = [hashlib.sha256(p.read_bytes()).hexdigest() for p in (folder / name, down / name)]
     assert digest[0] == digest[1], name
-parts = [s3.head_object(Bucket=bucket, Key=key)["ETag"] for key in keys if key.endswith("big.bin")]
+parts = [s3.head_object(Bucket=bucket, Key=key)["ETag"] for key in keys if run.info.run_id in key and key.endswith("big.bin")]
 print(run.info.run_id, parts[0])
