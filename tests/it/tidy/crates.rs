@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
         "viaduct-auth",
         "viaduct-outbound",
     ],
-    &["viaduct-gateway"],
+    &["viaduct-gateway", "viaduct-exchange"],
     &["viaduct-app"],
     &["viaduct-work"],
     &["viaduct-api", "viaduct-ui", "viaduct-cli"],
