@@ -25,7 +25,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.told.append((dict(self.headers), body))
+                receiver.told.append((self.headers, body))
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
                 if receiver.redirect:
                     self.send_header("Location", receiver.redirect)
@@ -150,6 +150,7 @@ def test_a_secret_is_nowhere_to_be_read(relaxed, receiver):
 
 def test_only_admins_see_them_once_there_are_people(server, people):
     people.add("tom", "admin")
+    people.become("tom")
     people.add("mia", "member")
     people.become("mia")
     for method, path in (("GET", "webhooks"), ("POST", "webhooks"), ("GET", "webhooks/x"), ("PATCH", "webhooks/x"),

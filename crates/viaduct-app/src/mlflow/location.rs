@@ -174,6 +174,9 @@ pub(crate) fn artifacts(uri: &str, own_host: Option<&str>) -> Result<BlobPath, R
     checked_path(&decoded)
 }
 
+/// What clients send as the source of a prompt, which has no files: a folder with nothing in it.
+const PROMPT_SOURCE: &str = "dummy-source";
+
 /// Reads the source of a model version.
 ///
 /// # Errors
@@ -183,6 +186,9 @@ pub(crate) fn source(uri: &str, own_host: Option<&str>) -> Result<Source, Refusa
         let shown: String = uri.chars().take(120).collect();
         Refusal::new(Kind::InvalidInput, format!("Invalid model version source: '{shown}'. {why}"))
     };
+    if uri == PROMPT_SOURCE {
+        return Ok(Source::Artifacts(checked_path(uri)?));
+    }
     if let Some(rest) = uri.strip_prefix("runs:/") {
         let rest = rest.trim_start_matches('/');
         let (run_id, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -303,6 +309,9 @@ mod tests {
     fn sources_by_name() {
         let run = Source::Run { run_id: "r1".into(), path: "a/model".into() };
         assert_eq!(source("runs:/r1/a/model", None).unwrap(), run);
+        let nothing = Source::Artifacts(checked_path("dummy-source").unwrap());
+        assert_eq!(source("dummy-source", None).unwrap(), nothing);
+        assert!(source("dummy-source/../x", None).is_err() && source("dummy", None).is_err());
         assert_eq!(source("models:/m-12", None).unwrap(), Source::LoggedModel("m-12".into()));
         assert_eq!(source("models:/m/3", None).unwrap(), Source::Version("m/3".into()));
         assert_eq!(source("models:/m@best", None).unwrap(), Source::Version("m@best".into()));
