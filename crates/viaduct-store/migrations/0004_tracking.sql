@@ -20,7 +20,7 @@ CREATE INDEX run_tag_by_value ON run_tag (experiment_id, key, substr(value, 1, 8
 
 -- The tag `mlflow.data.context` of a dataset's use.
 ALTER TABLE run_input ADD COLUMN context TEXT;
-CREATE INDEX run_input_by_name ON run_input (workspace_id, name, digest);
+CREATE INDEX run_input_by_name ON run_input (name, digest, run_id);
 
 -- Points of `metric` that wait to be packed.
 ALTER TABLE latest_metric ADD COLUMN open_points BIGINT NOT NULL DEFAULT 0;

@@ -39,9 +39,13 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<Sqlite, StoreError> {
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(doing)?;
-    if mode == Mode::Read {
-        connection.execute_batch("PRAGMA query_only = ON;").map_err(doing)?;
-    }
+    // Why: 2 MB, the default, makes a large transaction read its own pages again and again. It is
+    // taken as it is used.
+    let cache = match mode {
+        Mode::Write => "PRAGMA cache_size = -32768;",
+        Mode::Read => "PRAGMA cache_size = -8192; PRAGMA query_only = ON;",
+    };
+    connection.execute_batch(cache).map_err(doing)?;
     Ok(Sqlite { connection })
 }
 

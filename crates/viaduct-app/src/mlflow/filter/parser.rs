@@ -174,7 +174,9 @@ impl<'a> Reader<'a> {
         let is_like = matches!(comparator, Comparator::Like | Comparator::Ilike);
         let fits = match comparator {
             Comparator::Equal | Comparator::NotEqual => true,
-            Comparator::Like | Comparator::Ilike => !is_number,
+            Comparator::Like | Comparator::Ilike => {
+                !is_number && !matches!(named.field, Field::Digits(_))
+            }
             _ => is_number,
         };
         let operand = if is_number {

@@ -176,17 +176,27 @@ impl<'a> Sql<'a> {
 
     /// What is asked of the value of a part.
     pub(super) fn part_test(&mut self, field: &Field, alias: &str, test: &Test) -> String {
-        let holds = self.test(&format!("{alias}.value"), test);
+        let holds = match test {
+            Test::Is(Comparator::Equal, Operand::Text(_)) => String::new(),
+            test => self.test(&format!("{alias}.value"), test),
+        };
         match (field, test) {
             // Why: NaN stands there as 0, and is unlike every number.
             (Field::Metric(_), Test::Is(Comparator::NotEqual, _)) => {
                 format!("({holds} OR {alias}.is_nan = 1)")
             }
             (Field::Metric(_), _) => format!("{holds} AND {alias}.is_nan = 0"),
-            // Why twice: the index holds the start of a value.
+            // Why the start: the index holds it. It is the whole of a short value.
             (_, Test::Is(Comparator::Equal, Operand::Text(text))) => {
+                let is_short = text.chars().count() < START;
                 let start = self.bind(text.chars().take(START).collect::<String>());
-                format!("substr({alias}.value, 1, {START}) = {start} AND {holds}")
+                let start = format!("substr({alias}.value, 1, {START}) = {start}");
+                if is_short {
+                    return start;
+                }
+                // Why the empty text: SQLite would put a known value into the start as well, and
+                // then leave the index alone.
+                format!("{start} AND {alias}.value || '' = {}", self.bind(text))
             }
             _ => holds,
         }
