@@ -12,6 +12,8 @@ mod logged_models;
 mod metrics;
 mod registered_models;
 mod runs;
+#[cfg(test)]
+mod search_tests;
 mod send;
 mod server;
 mod show;

@@ -132,16 +132,18 @@ fn logged_models(world: World) {
     assert_eq!(made.len(), 3);
 }
 
-fn registry_entries(world: World) {
-    let scope = world.scope;
-    let model = |name: &str| ModelRow {
+fn model(name: &str) -> ModelRow {
+    ModelRow {
         name: name.to_owned(),
         description: None,
         created_at: at(1),
         updated_at: at(1),
         next_version: 1,
-    };
-    let version = |name: &str, version: i64, stage: &str| VersionRow {
+    }
+}
+
+fn version(name: &str, version: i64, stage: &str) -> VersionRow {
+    VersionRow {
         name: name.to_owned(),
         version,
         description: None,
@@ -156,7 +158,11 @@ fn registry_entries(world: World) {
         status_message: None,
         created_at: at(1),
         updated_at: at(version),
-    };
+    }
+}
+
+fn registry_entries(world: World) {
+    let scope = world.scope;
     let models = ["a", "b", "p"].map(model);
     let versions = [
         version("a", 1, "None"),
