@@ -21,7 +21,7 @@ else:
     import psycopg2
     from psycopg2.extras import execute_values
 
-    db = psycopg2.connect(url)
+    db = psycopg2.connect(url.replace("+psycopg2", ""))
     cursor = db.cursor()
 
     def put(sql, rows):
@@ -70,7 +70,6 @@ put(LATEST, [(long_run, "loss", 1 / points, START + (points - 1) * 10, points - 
 if not url.startswith("sqlite"):
     cursor.execute("SELECT setval('experiments_experiment_id_seq', 2)")
 db.commit()
-if url.startswith("sqlite"):
-    db.execute("ANALYZE")
-    print("rollback journal", db.execute("PRAGMA journal_mode").fetchone()[0])
+db.execute("ANALYZE") if url.startswith("sqlite") else cursor.execute("ANALYZE")
+db.commit()
 db.close()

@@ -7,7 +7,7 @@ mod seed;
 mod sides;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{machine, work};
@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Measure what was built before
     #[arg(long)]
     built: bool,
+    /// Measure this binary
+    #[arg(long, value_name = "FILE", conflicts_with = "built")]
+    binary: Option<PathBuf>,
     /// Sizes of the experiment that is searched
     #[arg(long, value_delimiter = ',', default_value = "20000")]
     runs: Vec<usize>,
@@ -39,10 +42,12 @@ pub(crate) struct Options {
 const JUDGED: usize = 20_000;
 
 pub(super) fn mlflow(options: &Options) -> Outcome {
-    let binary = match options.built {
-        true => target().join("release/viaduct"),
-        false => build(Build::Release)?,
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None if options.built => target().join("release/viaduct"),
+        None => build(Build::Release)?,
     };
+    println!("ours: `{}`", binary.display());
     let bin = seed::environment()?;
     let time = Duration::from_secs(options.seconds);
     println!("{}", machine());
@@ -234,7 +239,7 @@ fn idle_rows(
         database: None,
     };
     // Why first: making the tables is not a start.
-    output(program(bin.join("mlflow")).args(["db", "upgrade", &seeded.stock]))?;
+    seed::silent(program(bin.join("mlflow")).args(["db", "upgrade", &seeded.stock]))?;
     Running::ours(binary, &seeded)?.stop()?;
     let measure = |running: Running| -> Outcome<(f64, f64, f64)> {
         let (resident, proportional) = running.idle_memory();

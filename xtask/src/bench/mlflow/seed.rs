@@ -55,11 +55,14 @@ pub(super) fn seed(
     let (stock, database) = match postgres {
         Some(postgres) => {
             let name = |side: &str| format!("{side}{runs}");
-            (postgres.database(&name("stock"))?, Some(postgres.database(&name("ours"))?))
+            let stock = postgres.database(&name("stock"))?;
+            // Why the driver's name: SQLAlchemy 2.1 takes another one by default.
+            let stock = stock.replacen("postgresql://", "postgresql+psycopg2://", 1);
+            (stock, Some(postgres.database(&name("ours"))?))
         }
         None => (format!("sqlite:///{}", dir.join("stock.db").display()), None),
     };
-    output(quiet(&mut program(bin.join("mlflow")).args(["db", "upgrade", &stock])))?;
+    silent(program(bin.join("mlflow")).args(["db", "upgrade", &stock]))?;
     let (runs, points) = (runs.to_string(), LONG_POINTS.to_string());
     let script = ["xtask/bench/mlflow_seed.py", &stock, &runs, &points, LONG_RUN];
     output(program(bin.join("python")).args(script))?;
@@ -68,12 +71,18 @@ pub(super) fn seed(
     if let Some(url) = &database {
         import.args(["--database", url]);
     }
-    output(quiet(&mut import))?;
+    silent(&mut import)?;
     Ok(Seeded { stock, data, database })
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
-    command.stderr(Stdio::null())
+/// Runs what talks while it works; what it says is told when it fails.
+pub(super) fn silent(command: &mut Command) -> Outcome {
+    let shown = format!("{command:?}");
+    let done = command.stdin(Stdio::null()).output().map_err(|e| format!("{shown}: {e}"))?;
+    match done.status.success() {
+        true => Ok(()),
+        false => Err(format!("{shown} failed: {}", String::from_utf8_lossy(&done.stderr))),
+    }
 }
 
 /// A throw-away PostgreSQL with the durability that it has by default.
