@@ -75,6 +75,8 @@ pub struct App {
     pub(crate) bell: Arc<Notify>,
     /// How webhooks are sent.
     pub(crate) desk: Arc<crate::mlflow::DeskCell>,
+    /// How long what was deleted is kept.
+    pub(crate) retention: Arc<crate::mlflow::RetentionCell>,
     /// Held while the simulated clock advances.
     pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -99,6 +101,7 @@ impl App {
             workspace: workspace.id,
             bell: Arc::new(Notify::new()),
             desk: Arc::default(),
+            retention: Arc::default(),
             advancing: Arc::default(),
         };
         app.reload_directory().await?;

@@ -3,6 +3,7 @@
 mod decision;
 mod endpoint;
 mod evaluation;
+mod gc;
 mod history;
 mod kpi;
 mod outcome;
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> Routes {
         project::routes(),
         kpi::routes(),
         evaluation::routes(),
+        gc::routes(),
         history::routes(),
         review::routes(),
         waiver::routes(),

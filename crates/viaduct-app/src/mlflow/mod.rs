@@ -9,6 +9,7 @@ mod change;
 mod dataset;
 mod experiment;
 mod filter;
+mod gc;
 mod limits;
 mod location;
 mod log;
@@ -20,10 +21,12 @@ pub mod resolve;
 mod run;
 mod run_input;
 mod transfer;
+mod undelete;
 mod webhook;
 
 pub use artifact::{Artifact, Bytewise, Download, Holder, Listing, Upload};
 pub use experiment::{ExperimentView, NewExperiment};
+pub use gc::{Collected, GcReport, GcRequest, Kept};
 pub use limits::BATCH_BYTES_MAX;
 pub use location::checked_path;
 pub use log::{Batch, SampleQuery};
@@ -45,6 +48,7 @@ pub use viaduct_store::mlflow::registry::{AliasRow, ModelRow, VersionRow};
 pub use viaduct_store::mlflow::run::{RunInputRow, RunModelRow, RunRow};
 pub use viaduct_store::mlflow::run_parts::RunParts;
 pub use viaduct_store::mlflow::{Lifecycle, Pair};
+pub(crate) use undelete::RetentionCell;
 pub(crate) use webhook::DeskCell;
 pub use webhook::{
     Delivery, Desk, NewWebhook, Tested, Undelivered, WebhookChange, WebhookEvent, WebhookView,

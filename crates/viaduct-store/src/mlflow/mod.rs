@@ -1,6 +1,7 @@
 //! Tracking and registry: MLflow's objects, under MLflow's own ids, in one set of tables.
 
 pub mod change;
+pub mod collect;
 pub mod dataset;
 pub mod experiment;
 pub mod logged_model;

@@ -229,7 +229,7 @@ pub fn list_models(
     tx.query(&LIST_MODELS, &values)?.iter().map(read_model).collect()
 }
 
-fn read(row: &Row) -> Result<RunRow, StoreError> {
+pub(super) fn read(row: &Row) -> Result<RunRow, StoreError> {
     Ok(RunRow {
         run_id: row.text("run_id")?,
         experiment_id: row.text("experiment_id")?,

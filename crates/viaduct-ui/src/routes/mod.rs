@@ -12,11 +12,15 @@ mod csv;
 mod decision;
 mod endpoint;
 mod evaluation;
+mod experiments;
 mod login;
 mod map;
+mod models;
 mod portfolio;
 mod project;
 mod review;
+mod run;
+mod runs;
 mod serve;
 mod users;
 mod visit;
@@ -71,6 +75,14 @@ pub fn router() -> (Router<App>, Vec<PageRow>) {
         .get("/endpoints/{endpoint}", Operation::ReadEndpoint, endpoint::show)
         .get("/endpoints/{endpoint}/traffic.csv", Operation::ReadEndpoint, csv::traffic)
         .post("/endpoints/{endpoint}/consumers", Operation::CreateConsumer, endpoint::consumer)
+        .get("/experiments", Operation::ReadTracking, experiments::show)
+        .get("/experiments/{experiment}", Operation::ReadTracking, runs::show)
+        .get("/experiments/{experiment}/compare", Operation::ReadTracking, runs::compare)
+        .post("/experiments/{experiment}/restore", Operation::WriteTracking, experiments::restore)
+        .get("/runs/{run}", Operation::ReadTracking, run::show)
+        .post("/runs/{run}/restore", Operation::WriteTracking, run::restore)
+        .get("/models", Operation::ReadRegistry, models::list)
+        .get("/models/{model}", Operation::ReadRegistry, models::show)
         .get("/users", Operation::ListUsers, users::show)
         .post("/users", Operation::AddUser, users::add)
         .post("/users/{user}/disable", Operation::DisableUser, users::disable)
