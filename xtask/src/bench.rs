@@ -2,6 +2,7 @@
 //! missed.
 
 mod gates;
+mod mlflow;
 mod start;
 mod stats;
 
@@ -31,6 +32,8 @@ pub(crate) enum Bench {
         #[arg(long)]
         built: bool,
     },
+    /// Tracking beside a stock `mlflow server` on the same rows
+    Mlflow(mlflow::Options),
     /// The statistics beside scipy, gbstats, evidently and nannyml on the same data
     Stats,
 }
@@ -39,6 +42,7 @@ pub(crate) fn bench(what: &Bench) -> Outcome {
     match what {
         Bench::Start { built, data_dir } => start::start(*built, data_dir.as_deref()),
         Bench::Gates { built } => gates::gates(*built),
+        Bench::Mlflow(options) => mlflow::mlflow(options),
         Bench::Stats => stats::stats(),
     }
 }

@@ -39,7 +39,7 @@ impl IntoResponse for Problem {
 
 /// A refusal in the dialect of the path that was asked.
 pub fn refusal_response(path: &str, refusal: &Refusal) -> Response {
-    if path.contains("/mlflow") || is_scoring(path) {
+    if crate::mlflow::speaks(path) || is_scoring(path) {
         mlflow_refusal(refusal)
     } else if path.starts_with("/v2") {
         let body = Json(json!({ "error": refusal.detail }));

@@ -8,6 +8,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::Value;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use viaduct_app::App;
 use viaduct_base::{Kind, Refusal};
@@ -45,7 +46,10 @@ pub fn rows() -> Vec<Row> {
 pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
     let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
     let api = routes(Arc::new(openapi::document(&rows))).finish().0;
-    guarded(api.merge(pages), app, hosts)
+    let answering = guarded(api.merge(pages), app, hosts);
+    // Why around it all: a request is routed by its path as it came, so the prefix goes first.
+    let unprefixed = ServiceBuilder::new().map_request(mlflow::ui::unprefix).service(answering);
+    Router::new().fallback_service(unprefixed)
 }
 
 /// Routes with what stands before every one of them.
@@ -57,6 +61,7 @@ pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(mlflow::workspaces::refuse_named))
         .layer(middleware::from_fn_with_state(app.clone(), authenticate::authenticate))
         .layer(middleware::from_fn_with_state(hosts, guard::guard))
         .layer(middleware::from_fn(request_id))
@@ -76,7 +81,7 @@ async fn request_id(request: Request, next: Next) -> Response {
 
 async fn fallback(uri: Uri) -> Response {
     let path = uri.path();
-    if path.contains("/mlflow") {
+    if mlflow::speaks(path) {
         return mlflow::unknown_endpoint(path);
     }
     if problem::is_grpc(path) {

@@ -77,6 +77,10 @@ pub struct App {
     pub(crate) workspace: WorkspaceId,
     /// Rung when a job was written.
     pub(crate) bell: Arc<Notify>,
+    /// How webhooks are sent.
+    pub(crate) desk: Arc<crate::mlflow::DeskCell>,
+    /// How long what was deleted is kept.
+    pub(crate) retention: Arc<crate::mlflow::RetentionCell>,
     /// Held while the simulated clock advances.
     pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -115,6 +119,8 @@ impl App {
             directory: Arc::new(directory),
             workspace,
             bell: Arc::new(Notify::new()),
+            desk: Arc::default(),
+            retention: Arc::default(),
             advancing: Arc::default(),
         };
         if !is_away {

@@ -1,26 +1,57 @@
-//! Artifacts as files below one folder, whole or not at all.
+//! Artifacts, whole or not at all: files below one folder, or objects of a bucket.
 //!
 //! A blob is written beside its place and moved there when it is complete, so a reader never sees
 //! half of one. [`BlobPath`] is the only way to name a blob: no `..`, no absolute path, no way out.
+//!
+//! On disk, content is addressed: the bytes lie once as `.objects/ab/<SHA-256>`, every name is a
+//! hard link to them, and the digest goes with the file as an extended attribute. So a folder that
+//! MLflow or an older Viaduct wrote reads as it is, and other programs can read what is written here.
+//! A bucket keeps plain names, because clients with signed addresses write there themselves.
+//!
 //! Blocking; callers on an async thread move it to one that may wait.
 
+mod folder;
 mod path;
+mod place;
+mod remote;
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tempfile::NamedTempFile;
-
+use folder::{Folder, NewFile};
 pub use path::{BlobPath, InvalidBlobPath};
+pub use place::{InvalidPlace, Place, Places};
+use remote::{NewObject, ObjectBytes, Remote};
+use viaduct_base::Digest;
 
-/// Where uploads grow before they are moved into place.
-const UPLOADS: &str = ".uploads";
+/// How long a copy of an object is kept: whoever asked for it reads it at once.
+const COPIES_LAST: Duration = Duration::from_secs(24 * 3600);
 
-/// A folder of blobs, shared by clones.
+/// All blobs; clones share them.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    root: PathBuf,
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    /// What the artifact proxy writes to.
+    proxy: Backend,
+    /// Places that clients write to by themselves, with where they stand among the names.
+    roots: Vec<(BlobPath, Backend)>,
+    /// The URI below which new experiments keep their artifacts.
+    base: String,
+    /// Copies of objects that somebody needed as a file.
+    copies: PathBuf,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Folder(Folder),
+    Remote(Remote),
 }
 
 /// A child of a folder.
@@ -34,119 +65,251 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+/// A blob that is open for reading.
+#[derive(Debug)]
+pub struct OpenBlob {
+    /// The bytes asked for.
+    pub reader: BlobReader,
+    /// Length of the whole blob.
+    pub bytes: u64,
+    /// Names this content: another content has another tag. Without quotes.
+    pub tag: String,
+}
+
+/// The bytes of a blob, in order.
+pub struct BlobReader(Source);
+
+enum Source {
+    File(io::Take<File>),
+    Object(ObjectBytes),
+}
+
 /// An upload on its way; dropped before [`NewBlob::commit`], it leaves nothing.
-pub struct NewBlob {
-    file: NamedTempFile,
-    target: PathBuf,
+pub struct NewBlob(Growing);
+
+enum Growing {
+    File(NewFile),
+    Object(NewObject),
+}
+
+/// What [`Blobs::gc`] took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    /// Objects that no name leads to any more.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What a signed address lets its holder do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// Read the blob.
+    Get,
+    /// Write it.
+    Put,
+}
+
+/// An upload in parts that its client sends to the store itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartUpload {
+    /// The store's id of it.
+    pub id: String,
+    /// One signed address a part, from the first.
+    pub urls: Vec<String>,
 }
 
 impl Blobs {
-    /// Opens the folder, making it if needed, and clears away uploads that a crash left behind.
+    /// Opens one folder, making it if needed.
     ///
     /// # Errors
     /// When the folder cannot be made or written.
-    pub fn open(root: &Path) -> io::Result<Self> {
-        let uploads = root.join(UPLOADS);
-        if uploads.is_dir() {
-            fs::remove_dir_all(&uploads)?;
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        Self::open_at(&Places::in_folder(folder))
+    }
+
+    /// Opens what the configuration names, and clears away uploads that a crash left behind.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or written, or an address names no store.
+    pub fn open_at(places: &Places) -> io::Result<Self> {
+        let proxy = Backend::open(&places.proxy, places)?;
+        let mut roots = Vec::new();
+        for (path, place) in &places.roots {
+            roots.push((path.clone(), Backend::open(place, places)?));
         }
-        fs::create_dir_all(&uploads)?;
-        Ok(Self { root: root.to_owned() })
+        let (base, copies) = (places.base.clone(), places.copies.clone());
+        Ok(Self { parts: Arc::new(Parts { proxy, roots, base, copies }) })
     }
 
-    /// The folder itself.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The URI below which new experiments keep their artifacts, without a slash at its end.
+    pub fn base(&self) -> &str {
+        &self.parts.base
     }
 
-    /// Where a blob lies on disk, whether or not it exists.
-    pub fn on_disk(&self, path: &BlobPath) -> PathBuf {
-        self.root.join(path.as_str())
+    /// The backend of a path, what the path is called there, and what it lacks there in front.
+    fn at<'a>(
+        &'a self,
+        path: &BlobPath,
+    ) -> io::Result<(&'a Backend, Option<BlobPath>, Option<&'a BlobPath>)> {
+        if !path.is_below(place::ELSEWHERE) {
+            return Ok((&self.parts.proxy, Some(path.clone()), None));
+        }
+        for (root, backend) in &self.parts.roots {
+            if root == path {
+                return Ok((backend, None, Some(root)));
+            }
+            if let Some(inner) = path.below(root.as_str()) {
+                return Ok((backend, Some(inner), Some(root)));
+            }
+        }
+        let uri = path.elsewhere().unwrap_or_default();
+        let detail = format!(
+            "`{uri}` lies in no store that this server was given; its clients read it themselves"
+        );
+        Err(io::Error::new(io::ErrorKind::Unsupported, detail))
+    }
+
+    fn blob(&self, path: &BlobPath) -> io::Result<(&Backend, BlobPath)> {
+        match self.at(path)? {
+            (backend, Some(inner), _) => Ok((backend, inner)),
+            (_, None, _) => Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                format!("`{path}` is a root, not a blob"),
+            )),
+        }
     }
 
     /// Begins a new blob, or a new content of one that exists.
     ///
     /// # Errors
-    /// When the disk says no.
+    /// When the disk or the store says no.
     pub fn begin(&self, path: &BlobPath) -> io::Result<NewBlob> {
-        let file = NamedTempFile::new_in(self.root.join(UPLOADS))?;
-        Ok(NewBlob { file, target: self.on_disk(path) })
+        let (backend, path) = self.blob(path)?;
+        Ok(NewBlob(match backend {
+            Backend::Folder(folder) => Growing::File(folder.begin(&path)?),
+            Backend::Remote(remote) => Growing::Object(remote.begin(&path)?),
+        }))
     }
 
     /// Writes a whole blob.
     ///
     /// # Errors
-    /// When the disk says no.
+    /// When the disk or the store says no.
     pub fn put(&self, path: &BlobPath, bytes: &[u8]) -> io::Result<()> {
         let mut blob = self.begin(path)?;
         blob.write_all(bytes)?;
         blob.commit()
     }
 
-    /// Opens a blob for reading, with its length; `None` when there is no such blob.
+    /// Opens a blob for reading; `None` when there is no such blob.
     ///
     /// # Errors
-    /// When the disk says no.
-    pub fn open_blob(&self, path: &BlobPath) -> io::Result<Option<(File, u64)>> {
-        let found = match fs::symlink_metadata(self.on_disk(path)) {
-            Ok(found) => found,
-            Err(e) if is_absent(&e) => return Ok(None),
-            Err(e) => return Err(e),
-        };
-        // Why: a link could point out of the folder; nothing here ever makes one.
-        if !found.is_file() {
-            return Ok(None);
+    /// When the disk or the store says no.
+    pub fn open_blob(&self, path: &BlobPath) -> io::Result<Option<OpenBlob>> {
+        self.open_from(path, 0)
+    }
+
+    /// Opens a blob at an offset; `None` when there is no such blob. The reader is empty when the
+    /// blob is shorter.
+    ///
+    /// # Errors
+    /// When the disk or the store says no.
+    pub fn open_from(&self, path: &BlobPath, offset: u64) -> io::Result<Option<OpenBlob>> {
+        let (backend, path) = self.blob(path)?;
+        match backend {
+            Backend::Folder(folder) => {
+                let Some((mut file, found)) = folder.open(&path)? else { return Ok(None) };
+                let tag = folder::tag(&file, &found);
+                if offset > 0 {
+                    file.seek(SeekFrom::Start(offset))?;
+                }
+                let left = found.len().saturating_sub(offset);
+                let reader = BlobReader(Source::File(file.take(left)));
+                Ok(Some(OpenBlob { reader, bytes: found.len(), tag }))
+            }
+            Backend::Remote(remote) => remote.open(&path, offset),
         }
-        Ok(Some((File::open(self.on_disk(path))?, found.len())))
     }
 
     /// A whole blob of at most `bytes_max` bytes; `None` when there is none.
     ///
     /// # Errors
-    /// `InvalidData` for a longer one; when the disk says no.
+    /// `InvalidData` for a longer one; when the disk or the store says no.
     pub fn read(&self, path: &BlobPath, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-        let Some((file, bytes)) = self.open_blob(path)? else { return Ok(None) };
-        if bytes > bytes_max {
-            let detail = format!("`{path}` has {bytes} bytes; {bytes_max} are read");
+        let Some(found) = self.open_blob(path)? else { return Ok(None) };
+        if found.bytes > bytes_max {
+            let detail = format!("`{path}` has {} bytes; {bytes_max} are read", found.bytes);
             return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
         }
-        let mut content = Vec::with_capacity(bytes as usize);
-        file.take(bytes_max).read_to_end(&mut content)?;
+        let mut content = Vec::with_capacity(found.bytes as usize);
+        found.reader.take(bytes_max).read_to_end(&mut content)?;
         Ok(Some(content))
     }
 
-    /// The children of a folder (`None`: of the root) by name; empty when there is no such folder.
+    /// A file with this blob's content: its own, or a copy of the object; `None` when there is none.
     ///
     /// # Errors
-    /// When the disk says no.
-    pub fn list(&self, folder: Option<&BlobPath>) -> io::Result<Vec<Entry>> {
-        let place = folder.map_or_else(|| self.root.clone(), |path| self.on_disk(path));
-        let children = match fs::read_dir(place) {
-            Ok(children) => children,
-            Err(e) if is_absent(&e) => return Ok(Vec::new()),
-            Err(e) => return Err(e),
-        };
-        let mut entries = Vec::new();
-        for child in children {
-            let child = child?;
-            let Some(name) = child.file_name().to_str().map(str::to_owned) else { continue };
-            let (kind, found) = (child.file_type()?, child.metadata()?);
-            if kind.is_symlink() || (folder.is_none() && name == UPLOADS) {
-                continue;
-            }
-            let text = folder.map_or_else(|| name.clone(), |folder| format!("{folder}/{name}"));
-            let Ok(path) = text.parse() else { continue };
-            let bytes = if kind.is_dir() { 0 } else { found.len() };
-            entries.push(Entry { path, is_folder: kind.is_dir(), bytes });
+    /// When the disk or the store says no.
+    pub fn local_file(&self, path: &BlobPath) -> io::Result<Option<PathBuf>> {
+        let (backend, inner) = self.blob(path)?;
+        match backend {
+            Backend::Folder(folder) => Ok(folder.open(&inner)?.map(|_| folder.on_disk(&inner))),
+            Backend::Remote(_) => self.copy_of(path),
         }
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(entries)
+    }
+
+    /// Why by tag: another content of the same name is another file, and the old one stays whole.
+    fn copy_of(&self, path: &BlobPath) -> io::Result<Option<PathBuf>> {
+        let Some(mut found) = self.open_blob(path)? else { return Ok(None) };
+        let key = Digest::of(format!("{path}\n{}", found.tag).as_bytes());
+        let place = self.parts.copies.join(key.as_str());
+        let file = place.join(path.file_name());
+        if file.is_file() {
+            return Ok(Some(file));
+        }
+        std::fs::create_dir_all(&place)?;
+        let mut copy = tempfile::NamedTempFile::new_in(&place)?;
+        io::copy(&mut found.reader, &mut copy)?;
+        copy.persist(&file).map_err(|e| e.error)?;
+        Ok(Some(file))
+    }
+
+    /// The SHA-256 of a blob, read from beside it or computed; `None` when there is no such blob.
+    ///
+    /// # Errors
+    /// When the disk or the store says no.
+    pub fn digest(&self, path: &BlobPath) -> io::Result<Option<Digest>> {
+        if let (Backend::Folder(folder), inner) = self.blob(path)?
+            && let Some((file, _)) = folder.open(&inner)?
+            && let Some(known) = folder::known_digest(&file)
+        {
+            return Ok(Some(known));
+        }
+        let Some(mut found) = self.open_blob(path)? else { return Ok(None) };
+        Ok(Some(folder::digest_of(&mut found.reader)?))
+    }
+
+    /// The children of a folder (`None`: of the proxy's root) by name; empty when there is none.
+    ///
+    /// # Errors
+    /// When the disk or the store says no.
+    pub fn list(&self, folder: Option<&BlobPath>) -> io::Result<Vec<Entry>> {
+        let Some(folder) = folder else { return self.parts.proxy.list(None) };
+        let (backend, inner, root) = self.at(folder)?;
+        let mut found = backend.list(inner.as_ref())?;
+        if let Some(root) = root {
+            for entry in &mut found {
+                entry.path = root.join(entry.path.as_str()).map_err(io::Error::other)?;
+            }
+        }
+        Ok(found)
     }
 
     /// Every blob below a folder, by path.
     ///
     /// # Errors
-    /// When the disk says no.
+    /// When the disk or the store says no.
     pub fn walk(&self, folder: &BlobPath) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
         let mut open = vec![folder.clone()];
@@ -166,29 +329,148 @@ impl Blobs {
     /// Deletes a blob, or a folder with all below it; true when there was one.
     ///
     /// # Errors
-    /// When the disk says no.
+    /// When the disk or the store says no.
     pub fn delete(&self, path: &BlobPath) -> io::Result<bool> {
-        let place = self.on_disk(path);
-        let done = match fs::symlink_metadata(&place) {
-            Ok(found) if found.is_dir() => fs::remove_dir_all(&place),
-            Ok(_) => fs::remove_file(&place),
-            Err(e) => Err(e),
-        };
-        match done {
-            Ok(()) => Ok(true),
-            Err(e) if is_absent(&e) => Ok(false),
-            Err(e) => Err(e),
+        let (backend, path) = self.blob(path)?;
+        match backend {
+            Backend::Folder(folder) => folder.delete(&path),
+            Backend::Remote(remote) => remote.delete(&path),
         }
+    }
+
+    /// Takes away the bytes that no name leads to, and old copies of objects. Safe beside uploads.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn gc(&self) -> io::Result<Collected> {
+        let mut all = Collected::default();
+        let roots = self.parts.roots.iter().map(|(_, backend)| backend);
+        for backend in std::iter::once(&self.parts.proxy).chain(roots) {
+            if let Backend::Folder(folder) = backend {
+                let found = folder.gc()?;
+                all.objects += found.objects;
+                all.bytes += found.bytes;
+            }
+        }
+        folder::remove_old(&self.parts.copies, COPIES_LAST)?;
+        Ok(all)
+    }
+
+    /// A signed address of a blob; `None` where the store signs none.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub fn sign(
+        &self,
+        path: &BlobPath,
+        what: Signed,
+        lasts: Duration,
+    ) -> io::Result<Option<String>> {
+        let (backend, path) = self.blob(path)?;
+        match backend {
+            Backend::Folder(_) => Ok(None),
+            Backend::Remote(remote) => remote.sign(&path, what, lasts),
+        }
+    }
+
+    /// Whether the proxy's store signs addresses.
+    pub fn signs(&self) -> bool {
+        matches!(&self.parts.proxy, Backend::Remote(remote) if remote.signs())
+    }
+
+    /// Whether clients can send parts to the proxy's store themselves.
+    pub fn takes_parts(&self) -> bool {
+        matches!(&self.parts.proxy, Backend::Remote(remote) if remote.takes_parts())
+    }
+
+    /// Begins an upload in parts; `None` where the store has none.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub fn begin_parts(
+        &self,
+        path: &BlobPath,
+        parts: u32,
+        lasts: Duration,
+    ) -> io::Result<Option<PartUpload>> {
+        let (backend, path) = self.blob(path)?;
+        match backend {
+            Backend::Folder(_) => Ok(None),
+            Backend::Remote(remote) => remote.begin_parts(&path, parts, lasts),
+        }
+    }
+
+    /// Ends an upload in parts: the blob is there, whole. `etags` from the first part on.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub fn complete_parts(
+        &self,
+        path: &BlobPath,
+        id: &str,
+        etags: Vec<String>,
+    ) -> io::Result<Option<()>> {
+        let (backend, path) = self.blob(path)?;
+        match backend {
+            Backend::Folder(_) => Ok(None),
+            Backend::Remote(remote) => remote.complete_parts(&path, id, etags),
+        }
+    }
+
+    /// Gives an upload in parts up.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub fn abort_parts(&self, path: &BlobPath, id: &str) -> io::Result<Option<()>> {
+        let (backend, path) = self.blob(path)?;
+        match backend {
+            Backend::Folder(_) => Ok(None),
+            Backend::Remote(remote) => remote.abort_parts(&path, id),
+        }
+    }
+}
+
+impl Backend {
+    fn open(place: &Place, places: &Places) -> io::Result<Self> {
+        Ok(match place {
+            Place::Folder(path) => Self::Folder(Folder::at(path)?),
+            Place::Store(uri) => Self::Remote(Remote::connect(uri, &places.options)?),
+        })
+    }
+
+    fn list(&self, folder: Option<&BlobPath>) -> io::Result<Vec<Entry>> {
+        match self {
+            Self::Folder(place) => place.list(folder),
+            Self::Remote(remote) => remote.list(folder),
+        }
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Source::File(file) => file.read(into),
+            Source::Object(object) => object.read(into),
+        }
+    }
+}
+
+impl std::fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BlobReader")
     }
 }
 
 impl Write for NewBlob {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        match &mut self.0 {
+            Growing::File(file) => file.write(bytes),
+            Growing::Object(object) => object.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Ok(())
     }
 }
 
@@ -196,59 +478,14 @@ impl NewBlob {
     /// Makes the blob visible, whole, and durable.
     ///
     /// # Errors
-    /// When the disk says no, or a blob stands where a folder is needed.
+    /// When the disk or the store says no, or a blob stands where a folder is needed.
     pub fn commit(self) -> io::Result<()> {
-        if let Some(folder) = self.target.parent() {
-            fs::create_dir_all(folder)?;
+        match self.0 {
+            Growing::File(file) => file.commit(),
+            Growing::Object(object) => object.commit(),
         }
-        self.file.as_file().sync_data()?;
-        self.file.persist(&self.target).map_err(|e| e.error)?;
-        if let Some(folder) = self.target.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
     }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> BlobPath {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(folder.path()).unwrap();
-        let mut half = blobs.begin(&path("1/run/model.onnx")).unwrap();
-        half.write_all(b"half").unwrap();
-        assert!(blobs.open_blob(&path("1/run/model.onnx")).unwrap().is_none());
-        drop(half);
-        blobs.put(&path("1/run/model.onnx"), b"whole").unwrap();
-        blobs.put(&path("1/run/viaduct/train.json"), b"{}").unwrap();
-        assert_eq!(blobs.read(&path("1/run/model.onnx"), 10).unwrap().unwrap(), b"whole");
-        assert!(blobs.read(&path("1/run/model.onnx"), 3).is_err());
-        assert!(blobs.read(&path("1/run"), 10).unwrap().is_none());
-        let names: Vec<String> =
-            blobs.walk(&path("1")).unwrap().iter().map(|e| e.path.to_string()).collect();
-        assert_eq!(names, ["1/run/model.onnx", "1/run/viaduct/train.json"]);
-        assert_eq!(blobs.list(None).unwrap().len(), 1);
-        assert!(blobs.delete(&path("1/run")).unwrap());
-        assert!(!blobs.delete(&path("1/run")).unwrap());
-    }
-
-    #[test]
-    fn a_link_is_no_blob() {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(folder.path()).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
-        assert!(blobs.open_blob(&path("link")).unwrap().is_none());
-        assert!(blobs.list(None).unwrap().is_empty());
-    }
-}
+mod tests;

@@ -5,8 +5,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::folder::{OBJECTS, UPLOADS};
+
 /// Longest path, in bytes.
 const BYTES_MAX: usize = 2_000;
+/// Names at the top that are not blobs'.
+const RESERVED: [&str; 3] = [UPLOADS, OBJECTS, ".copies"];
 
 /// Why a text does not name a blob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +21,7 @@ pub struct InvalidBlobPath {
 }
 
 /// A relative path of plain segments, `/` between them. A segment is never empty, `.`, `..`, nor
-/// the name of the upload folder at the top; there is no backslash, no NUL, no `%2e` trick: the
+/// one of our own names at the top; there is no backslash, no NUL, no `%2e` trick: the
 /// text is taken as it is, decoded once by whoever read it from a URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -32,6 +36,17 @@ impl BlobPath {
     /// The last segment.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether its first segment is `name`.
+    pub fn is_below(&self, name: &str) -> bool {
+        self.0.split('/').next() == Some(name)
+    }
+
+    /// What stands below the first segment `name`; `None` when it begins otherwise.
+    pub(crate) fn below(&self, name: &str) -> Option<Self> {
+        let rest = self.0.strip_prefix(name)?.strip_prefix('/')?;
+        Some(Self(rest.to_owned()))
     }
 
     /// This path with more below it.
@@ -53,7 +68,7 @@ impl FromStr for BlobPath {
         if text.bytes().any(|b| b == 0 || b == b'\\' || b.is_ascii_control()) {
             return Err(refuse("it holds a backslash or a control character"));
         }
-        if text.starts_with(".uploads") {
+        if RESERVED.contains(&text.split('/').next().unwrap_or_default()) {
             return Err(refuse("it begins with a reserved name"));
         }
         for segment in text.split('/') {
@@ -94,6 +109,7 @@ mod tests {
             "a\\..\\b",
             "a\0",
             ".uploads/x",
+            ".objects",
         ] {
             assert!(bad.parse::<BlobPath>().is_err(), "{bad:?}");
         }

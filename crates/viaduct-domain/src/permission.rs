@@ -188,6 +188,8 @@ operations! {
     ReadTracking "read_tracking" AtLeast(Viewer), "MLflow: read experiments, runs, metrics, artifacts";
     WriteTracking "write_tracking" AtLeast(Member), "MLflow: write experiments, runs, metrics, artifacts";
     ReadRegistry "read_registry" AtLeast(Viewer), "MLflow: read models, versions, aliases";
+    CollectGarbage "collect_garbage" AtLeast(Admin), "MLflow: take away for good what was deleted long ago";
+    ManageWebhooks "manage_webhooks" AtLeast(Admin), "MLflow: webhooks of the registry";
     WriteRegistry "write_registry" AtLeast(Member), "MLflow: write models, versions, aliases";
 
     AddUser "add_user" AtLeast(Admin), "Add a user";

@@ -49,6 +49,7 @@ fn fill(tx: &mut Tx, batch: u32, runs: u32) -> Result<(), StoreError> {
             lifecycle: Lifecycle::Active,
             created_at: at,
             updated_at: at,
+            deleted_at: None,
         },
     )?;
     (0..runs).try_for_each(|number| one_run(tx, &scope, &experiment_id, (batch, number), at))

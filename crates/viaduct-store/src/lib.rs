@@ -31,6 +31,7 @@ pub mod estimate;
 pub mod evaluation;
 pub mod event;
 pub mod fact;
+pub mod foreign;
 pub mod job;
 pub mod kpi;
 pub mod kpi_history;
@@ -56,6 +57,7 @@ pub mod workspace;
 pub use inventory;
 
 pub use config::{DatabaseConfig, DatabaseUrl};
+pub use engine::Cells;
 pub use error::{OpenError, StoreError};
 pub use lock::DataDirLock;
 pub use scope::Scope;

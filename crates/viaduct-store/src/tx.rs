@@ -1,6 +1,6 @@
 //! A transaction as noun functions see it.
 
-use crate::engine::{Class, Engine, Failure, Text};
+use crate::engine::{Cells, Class, Engine, Failure, Text};
 use crate::{Row, Statement, StoreError, Value};
 
 /// Which engine answers. Only the file that compiles MLflow's search filters needs to know.
@@ -106,6 +106,44 @@ impl Tx {
         };
         self.guarded(values, |engine| engine.each(Text::Compiled(sql), values, &mut each))?;
         Ok(rows)
+    }
+
+    /// Runs a text that was compiled at run time, such as an insert of many rows.
+    ///
+    /// Invariant: as [`Tx::query_compiled`].
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub fn execute_compiled(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        self.guarded(values, |engine| engine.execute(Text::Compiled(sql), values))
+    }
+
+    /// Looks at the rows of a compiled text where they lie: for answers of many thousands.
+    ///
+    /// Invariant: as [`Tx::query_compiled`].
+    ///
+    /// # Errors
+    /// As [`Tx::execute`], and the first error that `each` returns.
+    pub fn visit_compiled(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mut each: impl FnMut(&dyn Cells) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.guarded(values, |engine| engine.visit(Text::Compiled(sql), values, &mut each))
+    }
+
+    /// [`Tx::visit_compiled`] of a registered statement.
+    ///
+    /// # Errors
+    /// As [`Tx::visit_compiled`].
+    pub fn visit(
+        &mut self,
+        statement: &Statement,
+        values: &[Value],
+        mut each: impl FnMut(&dyn Cells) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.guarded(values, |engine| engine.visit(Text::Known(statement), values, &mut each))
     }
 
     /// Prepares a statement without running it: the test of all of them.

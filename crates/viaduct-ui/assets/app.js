@@ -77,7 +77,7 @@
   }
 
   // === keyboard ===
-  const places = { p: "/", u: "/users", a: "/api" };
+  const places = { p: "/", e: "/experiments", m: "/models", u: "/users", a: "/api" };
   let waitsForPlace = 0;
 
   function isTyping(target) {

@@ -46,6 +46,47 @@ pub fn plain(value: f64) -> String {
     }
 }
 
+/// A measured value with up to six significant digits, as metrics of models are compared.
+pub fn measure(value: f64) -> String {
+    if value.is_nan() {
+        return "not a number".to_owned();
+    }
+    let sign = if value < 0.0 { "−" } else { "" };
+    let size = value.abs();
+    // Why the largest number: it stands for infinity where infinity cannot be kept.
+    if size >= f64::MAX {
+        return format!("{sign}∞");
+    }
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e9).contains(&size) {
+        let text = format!("{size:.5e}");
+        let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits = digits.trim_end_matches('0').trim_end_matches('.');
+        return format!("{sign}{digits}e{power}");
+    }
+    let whole = size.log10().floor() as i32 + 1;
+    let text = number(size, usize::try_from(6 - whole).unwrap_or(0).min(9));
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    };
+    format!("{sign}{text}")
+}
+
+/// `3.2 MB`.
+pub fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 1000.0 {
+            return format!("{} {unit}", number(size, usize::from(unit != "B" && size < 100.0)));
+        }
+        size /= 1000.0;
+    }
+    format!("{} TB", number(size, 1))
+}
+
 /// A whole number with its thousands grouped.
 pub fn count(value: i64) -> String {
     number(value as f64, 0)
@@ -200,6 +241,20 @@ mod tests {
         assert_eq!(signed(0.061, "share"), "+6.1 pp");
         assert_eq!(value(f64::NAN, "share"), "–");
         assert_eq!(micros(1_840.0), "1.8 ms");
+    }
+
+    #[test]
+    fn measures_and_sizes_read_well() {
+        assert_eq!(measure(0.873_412_9), "0.873413");
+        assert_eq!(measure(0.5), "0.5");
+        assert_eq!(measure(-12.0), "−12");
+        assert_eq!(measure(123_456_789.0), "123,456,789");
+        assert_eq!(measure(0.000_012_3), "1.23e-5");
+        assert_eq!(measure(f64::NAN), "not a number");
+        assert_eq!(measure(f64::MAX), "∞");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(12_340), "12.3 kB");
+        assert_eq!(bytes(250_000_000), "250 MB");
     }
 
     #[test]

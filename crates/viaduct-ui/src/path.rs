@@ -13,6 +13,60 @@ pub const API: &str = "/api";
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/api/openapi.json";
 
+/// All experiments.
+pub const EXPERIMENTS: &str = "/experiments";
+/// All registered models.
+pub const MODELS: &str = "/models";
+
+/// The runs of an experiment.
+pub fn experiment(id: &str) -> String {
+    format!("{EXPERIMENTS}/{}", segment(id))
+}
+
+/// Runs of an experiment beside each other.
+pub fn compare(experiment_id: &str) -> String {
+    format!("{}/compare", experiment(experiment_id))
+}
+
+/// Form target: restore a deleted experiment.
+pub fn restore_experiment(id: &str) -> String {
+    format!("{}/restore", experiment(id))
+}
+
+/// A run.
+pub fn run(id: &str) -> String {
+    format!("/runs/{}", segment(id))
+}
+
+/// Form target: restore a deleted run.
+pub fn restore_run(id: &str) -> String {
+    format!("{}/restore", run(id))
+}
+
+/// A folder of a run's artifacts, on the run's page.
+pub fn run_folder(id: &str, folder: &str) -> String {
+    format!("{}?folder={}#artifacts", run(id), segment(folder))
+}
+
+/// A file among a run's artifacts.
+pub fn run_file(id: &str, file: &str) -> String {
+    format!("/get-artifact?run_uuid={}&path={}", segment(id), segment(file))
+}
+
+/// A registered model.
+pub fn model(name: &str) -> String {
+    format!("{MODELS}/{}", segment(name))
+}
+
+/// An address from outside that may become a link: a page on the web and nothing that runs.
+pub fn outside(address: &str) -> Option<&str> {
+    let is_web = ["https://", "http://"].iter().any(|scheme| {
+        address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    let is_clean = !address.chars().any(|c| c.is_control() || c.is_whitespace());
+    (is_web && is_clean).then_some(address)
+}
+
 /// A project's page.
 pub fn project(project: &str) -> String {
     format!("/projects/{}", segment(project))
@@ -129,6 +183,8 @@ pub fn search_target(text: &str) -> Option<String> {
         Some(decision(text))
     } else if is_id("evl_") {
         Some(evaluation(text))
+    } else if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Some(run(text))
     } else {
         None
     }
@@ -155,6 +211,24 @@ mod tests {
     fn segments_cannot_leave_their_place() {
         assert_eq!(project("a/../b?x=1#y"), "/projects/a%2F..%2Fb%3Fx%3D1%23y");
         assert_eq!(decision("dec_01"), "/decisions/dec_01");
+    }
+
+    #[test]
+    fn only_pages_of_the_web_become_links() {
+        assert!(outside("https://git.example/a.git").is_some());
+        for bad in [
+            "javascript:alert(1)",
+            " javascript:x",
+            "data:text/html,x",
+            "//a",
+            "/a",
+            "",
+            "https://a\nb",
+            "file:///etc/passwd",
+            "jAvAsCrIpT:https://x",
+        ] {
+            assert!(outside(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

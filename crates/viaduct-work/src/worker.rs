@@ -1,15 +1,16 @@
 //! The worker: one loop that claims due jobs, runs them, and starts schedules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use viaduct_app::App;
 use viaduct_base::{ClockKind, Error, JobId, Span, Timestamp};
 use viaduct_store::event;
 use viaduct_store::job::{self, JobRow};
 
-use crate::job::{Cache, JobError, run};
+use crate::job::{Cache, DELIVER_WEBHOOK, JobError, run};
 
 /// How long a claimed job is ours; extended while it runs.
 const LEASE: Span = Span::seconds(60);
@@ -19,6 +20,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const REST: Duration = Duration::from_millis(500);
 /// Jobs claimed at once; they run one after the other, because two cores serve requests too.
 const CLAIM: i64 = 8;
+/// Webhooks delivered at the same time; as many as MLflow's server has threads for it.
+const DELIVERIES: usize = 10;
 /// Events published in one go.
 const EVENTS: i64 = 256;
 
@@ -27,13 +30,15 @@ pub struct Worker {
     app: App,
     token: String,
     cache: Cache,
+    deliveries: Arc<Semaphore>,
 }
 
 impl Worker {
     /// A worker on this application.
     pub fn new(app: App) -> Self {
         let token = JobId::new(Timestamp::from_system()).to_string();
-        Self { app, token, cache: Cache::default() }
+        let deliveries = Arc::new(Semaphore::new(DELIVERIES));
+        Self { app, token, cache: Cache::default(), deliveries }
     }
 
     /// Works until `stop` turns true; a job that runs then is finished first.
@@ -68,7 +73,10 @@ impl Worker {
                 return self.publish_events().await;
             }
             for job in claimed {
-                self.run_one(job).await?;
+                match job.kind.as_str() {
+                    DELIVER_WEBHOOK => self.run_aside(job).await,
+                    _ => self.run_one(job).await?,
+                }
             }
         }
     }
@@ -86,40 +94,21 @@ impl Worker {
     }
 
     async fn run_one(&mut self, job: JobRow) -> Result<(), Error> {
-        let started = std::time::Instant::now();
-        let payload: Value = serde_json::from_str(&job.payload_json).unwrap_or_default();
-        let heart = tokio::spawn(beat(self.app.clone(), job.id, self.token.clone()));
-        let work = run(self.app.clone(), job.kind.clone(), payload, self.cache.clone());
-        // Why a task of its own: a panic in a job ends the job, not the worker.
-        let done = match tokio::spawn(work).await {
-            Ok(done) => done,
-            Err(panic) => Err(JobError::Fail(format!("the job panicked: {panic}"))),
-        };
-        heart.abort();
-        let (token, id, kind) = (self.token.clone(), job.id, job.kind);
-        let millis = started.elapsed().as_millis();
-        match done {
-            Ok(()) => tracing::debug!(job.kind = %kind, millis, "job done"),
-            Err(ref error) => tracing::warn!(job.kind = %kind, job.id = %id, %error, "job failed"),
-        }
-        self.app
-            .store()
-            .write("finish_job", move |tx| -> Result<(), Error> {
-                let now = Timestamp::from_system();
-                match &done {
-                    Ok(()) => {
-                        job::complete(tx, id, &token, now)?;
-                    }
-                    Err(JobError::Retry(why)) => {
-                        job::retry(tx, id, &token, why, now)?;
-                    }
-                    Err(JobError::Fail(why)) => {
-                        job::park(tx, id, &token, why, now)?;
-                    }
-                }
-                Ok(())
-            })
-            .await
+        let running = run_claimed(self.app.clone(), self.token.clone(), self.cache.clone(), job);
+        running.await
+    }
+
+    /// Runs a delivery beside the loop: a stranger's slow server must not hold up our own work.
+    async fn run_aside(&self, job: JobRow) {
+        // Why no error: nobody closes it.
+        let Ok(place) = Arc::clone(&self.deliveries).acquire_owned().await else { return };
+        let running = run_claimed(self.app.clone(), self.token.clone(), self.cache.clone(), job);
+        tokio::spawn(async move {
+            if let Err(error) = running.await {
+                tracing::warn!(%error, "what a delivery came to was not written down");
+            }
+            drop(place);
+        });
     }
 
     /// Publishes what the outbox holds. The log is its first reader; webhooks and streams come
@@ -161,4 +150,41 @@ async fn beat(app: App, id: JobId, token: String) {
             return;
         }
     }
+}
+
+/// Runs a job of ours and writes down what it came to.
+async fn run_claimed(app: App, token: String, cache: Cache, job: JobRow) -> Result<(), Error> {
+    let started = std::time::Instant::now();
+    let payload: Value = serde_json::from_str(&job.payload_json).unwrap_or_default();
+    let heart = tokio::spawn(beat(app.clone(), job.id, token.clone()));
+    let work = run(app.clone(), job.kind.clone(), payload, cache);
+    // Why a task of its own: a panic in a job ends the job, not the worker.
+    let done = match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(panic) => Err(JobError::Fail(format!("the job panicked: {panic}"))),
+    };
+    heart.abort();
+    let (id, kind) = (job.id, job.kind);
+    let millis = started.elapsed().as_millis();
+    match done {
+        Ok(()) => tracing::debug!(job.kind = %kind, millis, "job done"),
+        Err(ref error) => tracing::warn!(job.kind = %kind, job.id = %id, %error, "job failed"),
+    }
+    app.store()
+        .write("finish_job", move |tx| -> Result<(), Error> {
+            let now = Timestamp::from_system();
+            match &done {
+                Ok(()) => {
+                    job::complete(tx, id, &token, now)?;
+                }
+                Err(JobError::Retry(why)) => {
+                    job::retry(tx, id, &token, why, now)?;
+                }
+                Err(JobError::Fail(why)) => {
+                    job::park(tx, id, &token, why, now)?;
+                }
+            }
+            Ok(())
+        })
+        .await
 }

@@ -18,10 +18,12 @@ use crate::server::refused;
 
 const LIST: &str = "backup.json";
 const DATABASE: &str = "viaduct.db";
-/// What a backup leaves out: the lock, SQLite's own files (copied through SQLite), and the runtime,
-/// which `viaduct setup runtime` brings again.
-const LEFT_OUT: [&str; 5] =
-    ["viaduct.lock", DATABASE, "viaduct.db-wal", "viaduct.db-shm", "runtime"];
+/// What a backup leaves out: the lock, SQLite's own files (copied through SQLite), the runtime,
+/// which `viaduct setup runtime` brings again, and copies of objects.
+const LEFT_OUT: [&str; 6] =
+    ["viaduct.lock", DATABASE, "viaduct.db-wal", "viaduct.db-shm", "runtime", "artifact-copies"];
+/// Below the artifacts: uploads on their way, and second names of what is copied under its first.
+const LEFT_OUT_BELOW: [&str; 2] = ["blobs/.uploads", "blobs/.objects"];
 
 /// The content of `backup.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,7 +76,11 @@ pub(crate) fn backup(config: &Config, to: &Path, printer: &mut Printer) -> Resul
     let inside = to.strip_prefix(&config.data_dir).ok();
     for path in walk(&config.data_dir)? {
         let top = path.iter().next().and_then(|part| part.to_str()).unwrap_or("");
-        if LEFT_OUT.contains(&top) || inside.is_some_and(|inside| path.starts_with(inside)) {
+        let is_second = LEFT_OUT_BELOW.iter().any(|below| path.starts_with(below));
+        if is_second
+            || LEFT_OUT.contains(&top)
+            || inside.is_some_and(|inside| path.starts_with(inside))
+        {
             continue;
         }
         let (bytes, sha256) = copy(&config.data_dir.join(&path), &to.join(&path))?;

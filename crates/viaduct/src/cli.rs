@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use viaduct_cli::{Format, Remote};
 
+use crate::exchange::{ExportWhat, ImportWhat};
+
 /// Carries machine-learning models from pilot to department to enterprise, and lets a project
 /// cross only on measured evidence.
 #[derive(Debug, Parser)]
@@ -62,6 +64,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
     },
+    /// Bring in what another tracking server keeps; ids survive
+    Import {
+        #[command(subcommand)]
+        what: ImportWhat,
+    },
+    /// Take out what another tracking server can keep; ids survive
+    Export {
+        #[command(subcommand)]
+        what: ExportWhat,
+    },
     /// The record of who did and measured what
     Audit {
         #[command(subcommand)]
@@ -109,6 +121,15 @@ pub(crate) struct ServerArgs {
     /// Where a simulated clock starts, as in 2026-01-05T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub clock_start: Option<String>,
+    /// What the artifact proxy keeps: a folder or `s3://…`, `gs://…`, `wasbs://…` [default: in the data directory]
+    #[arg(long, value_name = "PLACE", env = "MLFLOW_ARTIFACTS_DESTINATION", hide_env = true)]
+    pub artifacts_destination: Option<String>,
+    /// Where new experiments keep artifacts that clients write themselves [default: the proxy]
+    #[arg(long, value_name = "PLACE", env = "MLFLOW_DEFAULT_ARTIFACT_ROOT", hide_env = true)]
+    pub default_artifact_root: Option<String>,
+    /// Folder of MLflow's own pages; else the first `mlflow` or `python3` on PATH has them
+    #[arg(long, value_name = "DIR")]
+    pub mlflow_ui: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,6 +195,17 @@ impl ServerArgs {
             ("server.grpc_listen", "--grpc-listen", self.grpc_listen.clone()),
             ("clock.kind", "--clock", self.clock.clone()),
             ("clock.start", "--clock-start", self.clock_start.clone()),
+            (
+                "artifacts.destination",
+                "--artifacts-destination",
+                self.artifacts_destination.clone(),
+            ),
+            (
+                "artifacts.default_root",
+                "--default-artifact-root",
+                self.default_artifact_root.clone(),
+            ),
+            ("mlflow.ui", "--mlflow-ui", self.mlflow_ui.clone()),
         ]));
         flags
     }

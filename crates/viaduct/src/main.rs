@@ -10,9 +10,12 @@ mod cli;
 mod config;
 mod data_dir;
 mod doctor;
+mod exchange;
 mod files;
 mod listen;
 mod logging;
+mod mlflow_env;
+mod mlflow_ui;
 mod runtime;
 mod server;
 mod wiring;
@@ -26,6 +29,7 @@ use viaduct_cli::{Connection, Failure, Format, Identity, Printer};
 
 use cli::{AuditVerb, Cli, Command, ConfigVerb, LocalArgs, SetupWhat};
 use config::{Config, Detail, Inputs, Settings};
+use exchange::{ExportWhat, ImportWhat};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -65,6 +69,12 @@ fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         Command::Restore { local, from } => {
             let config = check(&settings(&local, &local.flags())?)?;
             backup::restore(&config, &from, printer)
+        }
+        Command::Import { what: ImportWhat::Mlflow { local, from } } => {
+            exchange::bring(&check(&settings(&local, &local.flags())?)?, &from, printer)
+        }
+        Command::Export { what: ExportWhat::Mlflow { local, to } } => {
+            exchange::take(&check(&settings(&local, &local.flags())?)?, &to, printer)
         }
         Command::Audit { verb: AuditVerb::Verify(local) } => {
             audit::verify(&check(&settings(&local, &local.flags())?)?, printer)

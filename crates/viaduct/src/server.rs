@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use viaduct_api::guard::AllowedHosts;
+use viaduct_api::mlflow::ui::Pages;
 use viaduct_api::routes::{Row, doc};
 use viaduct_app::{App, is_away};
 use viaduct_cli::Failure;
@@ -16,7 +17,7 @@ use viaduct_work::Worker;
 
 use crate::config::Config;
 use crate::listen::{self, Limits};
-use crate::wiring;
+use crate::{mlflow_ui, wiring};
 
 /// How long requests under way may take after a stop is asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -94,7 +95,9 @@ fn router(app: App, config: &Config, address: SocketAddr) -> Router {
         doc: doc("pages", "").gives("text/html"),
     });
     let pages = pages.merge(grpc_services(&app));
-    viaduct_api::router(app, hosts, pages, rows.collect())
+    let (tell, mlflow_pages) = Pages::new();
+    mlflow_ui::search(config.mlflow_ui.clone(), tell);
+    viaduct_api::router(app, hosts, pages, rows.collect()).layer(Extension(mlflow_pages))
 }
 
 /// The port of gRPC alone; the same services are on the main port too.

@@ -17,7 +17,7 @@ use viaduct_infer::RuntimeConfig;
 use viaduct_store::{DataDirLock, Store, StoreError, setting};
 
 use crate::config::{ClockChoice, Config, DurabilityChoice};
-use crate::data_dir;
+use crate::{data_dir, mlflow_env};
 use crate::server::refused;
 
 /// Opens the application: lock and database first, so that nothing is touched when either is
@@ -32,7 +32,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let store = open_store(config).await?;
     let (clock, simulated) = clock(config, &store)?;
     let place = |name: &str| config.data_dir.join(name);
-    let blobs = Blobs::open(&place("blobs")).map_err(|e| in_dir(&place("blobs"), &e))?;
+    let blobs = open_blobs(config).await?;
     let (decisions, recovery) = DecisionLog::open_with(&place("decisions"), log_options(config))
         .map_err(|e| in_dir(&place("decisions"), &e))?;
     if !recovery.is_clean() {
@@ -60,7 +60,17 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     for listen in [Some(config.listen), config.grpc_listen].into_iter().flatten() {
         refuse_open_door(&app, listen)?;
     }
+    app.set_webhook_desk(mlflow_env::webhook_desk()?);
     Ok(app)
+}
+
+/// Why a thread of its own: an object store is asked on threads that it brings itself.
+async fn open_blobs(config: &Config) -> Result<Blobs, Failure> {
+    let places = config.artifacts.clone();
+    tokio::task::spawn_blocking(move || Blobs::open_at(&places))
+        .await
+        .map_err(|e| Failure::Broken(format!("opening the artifacts did not end: {e}")))?
+        .map_err(|e| Failure::Usage(format!("the artifacts cannot be opened: {e}")))
 }
 
 /// Why a thread of its own: the PostgreSQL driver drives its connection itself, which it may not do

@@ -1,47 +1,80 @@
-//! `mlflow-artifacts/…` and `artifacts/list`: files up and down in constant memory.
+//! Artifacts of runs, models and the proxy: files up and down in constant memory.
 
-use std::fs::File;
-use std::io::Read;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream;
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
 use http_body_util::BodyExt as _;
-use tokio::sync::mpsc;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use viaduct_app::App;
-use viaduct_app::mlflow::Download;
+use viaduct_app::mlflow::{Holder, Upload};
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
 use viaduct_wire::mlflow::ArtifactPage;
 
 use super::answer::{Done, Reply, Shown, Trouble, done};
 use super::input::Input;
-use super::{DOC, show};
+use super::{DOC, send, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
-/// Bytes read from the disk at once.
-const PIECE_BYTES: usize = 256 << 10;
-/// Pieces that may wait for a slow client: they bound a download's memory.
-const PIECES_WAITING: usize = 4;
+/// How long an upload may bring nothing before it is cut: a client that sleeps holds a file open.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Largest file that a page may upload, as MLflow has it.
+const PAGE_UPLOAD_BYTES_MAX: u64 = 10 << 20;
 const ANY: &str = "application/octet-stream";
 
-pub(super) fn routes(prefix: &str) -> Routes {
-    let all = format!("{prefix}/2.0/mlflow-artifacts/artifacts");
-    let one = format!("{all}/{{*path}}");
+/// Routes without a prefix: what MLflow's pages show and download.
+pub(super) fn routes() -> Routes {
     Routes::new()
         .get(
-            &format!("{prefix}/2.0/mlflow/artifacts/list"),
+            "/get-artifact",
+            ReadTracking,
+            download_of_run,
+            DOC.gives(ANY).query(&["run_id", "run_uuid", "path"]),
+        )
+        .get(
+            "/model-versions/get-artifact",
+            ReadTracking,
+            download_of_version,
+            DOC.gives(ANY).query(&["name", "version", "path"]),
+        )
+}
+
+/// Routes below `/api` or `/ajax-api`.
+pub(super) fn routes_below(prefix: &str) -> Routes {
+    let all = format!("{prefix}/2.0/mlflow-artifacts/artifacts");
+    let one = format!("{all}/{{*path}}");
+    let tracking = format!("{prefix}/2.0/mlflow");
+    Routes::new()
+        .get(
+            &format!("{tracking}/artifacts/list"),
             ReadTracking,
             list_of_run,
             DOC.query(&["run_id", "path"]),
         )
         .get(&all, ReadTracking, list, DOC.query(&["path"]))
+        .delete(&all, WriteTracking, delete_root, DOC)
+        .get(&format!("{all}/"), ReadTracking, list, DOC.query(&["path"]))
+        .delete(&format!("{all}/"), WriteTracking, delete_root, DOC)
         .get(&one, ReadTracking, download, DOC.gives(ANY))
         .put(&one, WriteTracking, upload, DOC.takes(ANY))
         .delete(&one, WriteTracking, delete, DOC)
+        .get(
+            &format!("{tracking}/logged-models/{{model_id}}/artifacts/files"),
+            ReadTracking,
+            download_of_model,
+            DOC.gives(ANY).query(&["artifact_file_path"]),
+        )
+        .post(
+            &format!("{tracking}/upload-artifact"),
+            WriteTracking,
+            upload_to_run,
+            DOC.takes(ANY).query(&["run_uuid", "path"]),
+        )
 }
 
 async fn list_of_run(
@@ -51,7 +84,7 @@ async fn list_of_run(
 ) -> Reply<ArtifactPage> {
     let fields = input.fields();
     let (run_id, path) = (fields.run_id()?, fields.text("path")?);
-    let listing = app.list_run_artifacts(&caller, &run_id, path.as_deref()).await?;
+    let listing = app.list_artifacts_of(&caller, &Holder::Run(run_id), path.as_deref()).await?;
     Ok(Shown(ArtifactPage {
         root_uri: Some(listing.root_uri),
         files: listing.artifacts.into_iter().map(show::artifact).collect(),
@@ -71,128 +104,192 @@ async fn upload(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<StatusCode, Trouble> {
-    let mut upload = app.begin_upload(&caller, &path)?;
-    let mut body = request.into_body();
-    // Why no commit on an error: dropped before its end, an upload leaves nothing.
-    while let Some(frame) = body.frame().await {
+    let upload = app.begin_upload(&caller, &Holder::Proxy, &path).await?;
+    receive(upload, &path, request.into_body(), u64::MAX).await?;
+    Ok(StatusCode::OK)
+}
+
+/// The query of a request; one that does not read is told in MLflow's words.
+struct Asked<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
+        let read = Query::<T>::try_from_uri(&parts.uri);
+        read.map(|Query(asked)| Self(asked)).map_err(|e| {
+            Trouble::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", e.body_text())
+        })
+    }
+}
+
+/// What a page says of the file that it uploads or wants.
+#[derive(Deserialize)]
+struct OfRun {
+    run_id: Option<String>,
+    run_uuid: Option<String>,
+    path: Option<String>,
+}
+
+impl OfRun {
+    fn read(self) -> Result<(Holder, String), Trouble> {
+        let some = |value: Option<String>| value.filter(|text| !text.is_empty());
+        let run = some(self.run_id).or(some(self.run_uuid));
+        let run = run.ok_or_else(|| must("run_uuid"))?;
+        Ok((Holder::Run(run), some(self.path).ok_or_else(|| must("path"))?))
+    }
+}
+
+fn must(what: &str) -> Trouble {
+    let message = format!("Request must specify {what}.");
+    Trouble::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
+}
+
+async fn upload_to_run(
+    State(app): State<App>,
+    Who(caller): Who,
+    Asked(wanted): Asked<OfRun>,
+    request: Request,
+) -> Reply<Done> {
+    let (holder, path) = wanted.read()?;
+    let upload = app.begin_upload(&caller, &holder, &path).await?;
+    let received = receive(upload, &path, request.into_body(), PAGE_UPLOAD_BYTES_MAX).await?;
+    if received == 0 {
+        return Err(must("data"));
+    }
+    Ok(done(()))
+}
+
+/// Takes a body in. Why no commit on an error: dropped before its end, an upload leaves nothing.
+async fn receive(
+    mut upload: Upload,
+    path: &str,
+    mut body: Body,
+    bytes_max: u64,
+) -> Result<u64, Trouble> {
+    let mut bytes = 0;
+    while let Some(piece) = next(&mut body, path, PATIENCE).await? {
+        bytes += piece.len() as u64;
+        if bytes > bytes_max {
+            let message = "Artifact size is too large. Max size is 10MB.".to_owned();
+            return Err(Trouble::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message));
+        }
+        upload.push(piece).await?;
+    }
+    // Why not an empty file: a page that sends nothing made a mistake.
+    if bytes > 0 || bytes_max == u64::MAX {
+        upload.finish().await?;
+    }
+    Ok(bytes)
+}
+
+/// The next bytes of an upload; `None` at its end.
+async fn next(
+    body: &mut Body,
+    path: &str,
+    patience: Duration,
+) -> Result<Option<bytes::Bytes>, Trouble> {
+    loop {
+        let frame = tokio::time::timeout(patience, body.frame()).await.map_err(|_| {
+            let said = format!("The upload of `{path}` brought nothing for {patience:?}.");
+            Trouble::new(StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST", said)
+        })?;
+        let Some(frame) = frame else { return Ok(None) };
         let frame = frame.map_err(|e| {
             let said = format!("The upload of `{path}` was interrupted: {e}");
             Trouble::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", said)
         })?;
-        if let Ok(bytes) = frame.into_data() {
-            upload.push(bytes).await?;
+        if let Ok(piece) = frame.into_data() {
+            return Ok(Some(piece));
         }
     }
-    upload.finish().await?;
-    Ok(StatusCode::OK)
 }
 
 async fn delete(State(app): State<App>, Who(caller): Who, Path(path): Path<String>) -> Reply<Done> {
     Ok(done(app.delete_artifact(&caller, &path).await?))
 }
 
+async fn delete_root(State(app): State<App>, Who(caller): Who) -> Reply<Done> {
+    Ok(done(app.delete_artifact(&caller, "").await?))
+}
+
 async fn download(
     State(app): State<App>,
     Who(caller): Who,
     Path(path): Path<String>,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let found = app.open_artifact(&caller, &path).await?;
-    let headers = headers(&found);
-    Ok((headers, body(found.file)).into_response())
+    send::file(&app, &caller, (&Holder::Proxy, &path), (&method, &headers)).await
 }
 
-/// An artifact is somebody's upload: a browser must neither guess its type nor run it.
-fn headers(found: &Download) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let kind = HeaderValue::from_static(content_type(&found.name));
-    headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(found.bytes));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-    if let Ok(disposition) = HeaderValue::from_str(&disposition(&found.name)) {
-        headers.insert(header::CONTENT_DISPOSITION, disposition);
-    }
-    headers
+async fn download_of_run(
+    State(app): State<App>,
+    Who(caller): Who,
+    Asked(wanted): Asked<OfRun>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let (holder, path) = wanted.read()?;
+    send::file(&app, &caller, (&holder, &path), (&method, &headers)).await
 }
 
-/// `attachment` with the name twice: in ASCII for old readers, encoded for the rest (RFC 6266).
-fn disposition(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' })
-        .collect();
-    let encoded: String = name
-        .bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
-                char::from(b).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect();
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+#[derive(Deserialize)]
+struct OfVersion {
+    name: Option<String>,
+    version: Option<String>,
+    path: Option<String>,
 }
 
-/// By the extension, as MLflow does: what is text is plain text.
-fn content_type(name: &str) -> &'static str {
-    let extension = name.rsplit_once('.').map_or(name, |(_, extension)| extension);
-    match extension.to_ascii_lowercase().as_str() {
-        "txt" | "log" | "err" | "cfg" | "conf" | "cnf" | "cf" | "ini" | "properties" | "prop"
-        | "hocon" | "toml" | "yaml" | "yml" | "xml" | "json" | "js" | "py" | "py3" | "csv"
-        | "tsv" | "md" | "rst" | "jsonnet" | "mlmodel" | "mlproject" => "text/plain; charset=utf-8",
-        "html" | "htm" => "text/html; charset=utf-8",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        "gz" => "application/gzip",
-        _ => ANY,
-    }
-}
-
-/// Reads the file piece by piece on a thread that may wait, as fast as the client takes them.
-fn body(mut file: File) -> Body {
-    let (pieces, received) = mpsc::channel::<std::io::Result<Bytes>>(PIECES_WAITING);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut piece = vec![0; PIECE_BYTES];
-            let read = match file.read(&mut piece) {
-                Ok(0) => return,
-                Ok(read) => {
-                    piece.truncate(read);
-                    Ok(Bytes::from(piece))
-                }
-                Err(e) => Err(e),
-            };
-            let failed = read.is_err();
-            // Why the end: a client that went away takes no more.
-            if pieces.blocking_send(read).is_err() || failed {
-                return;
-            }
-        }
-    });
-    let next = |mut received: mpsc::Receiver<std::io::Result<Bytes>>| async {
-        let piece = received.recv().await?;
-        Some((piece, received))
+async fn download_of_version(
+    State(app): State<App>,
+    Who(caller): Who,
+    Asked(wanted): Asked<OfVersion>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let holder = Holder::Version {
+        name: wanted.name.ok_or_else(|| must("name"))?,
+        version: wanted.version.ok_or_else(|| must("version"))?,
     };
-    Body::from_stream(stream::unfold(received, next))
+    let path = wanted.path.ok_or_else(|| must("path"))?;
+    send::file(&app, &caller, (&holder, &path), (&method, &headers)).await
+}
+
+#[derive(Deserialize)]
+struct OfModel {
+    artifact_file_path: Option<String>,
+}
+
+async fn download_of_model(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(id): Path<String>,
+    Asked(wanted): Asked<OfModel>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let path = wanted.artifact_file_path.filter(|path| !path.is_empty()).ok_or_else(|| {
+        let message = "Request must include the \"artifact_file_path\" query parameter.";
+        Trouble::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message.to_owned())
+    })?;
+    send::file(&app, &caller, (&Holder::LoggedModel(id), &path), (&method, &headers)).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_in_headers() {
-        let shown = disposition("a\"b; ü.txt");
-        assert_eq!(
-            shown,
-            "attachment; filename=\"a_b_ _.txt\"; filename*=UTF-8''a%22b%3B%20%C3%BC.txt"
-        );
-        assert!(HeaderValue::from_str(&shown).is_ok());
-        assert_eq!(content_type("MLmodel"), "text/plain; charset=utf-8");
-        assert_eq!(content_type("model.onnx"), ANY);
+    #[tokio::test]
+    async fn a_client_that_sleeps_is_cut() {
+        let sleeps = futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let mut body = Body::from_stream(sleeps);
+        let cut = next(&mut body, "x", Duration::from_millis(20)).await.unwrap_err();
+        let answer = axum::response::IntoResponse::into_response(cut);
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        let mut whole = Body::from("bytes");
+        let piece = next(&mut whole, "x", Duration::from_secs(5)).await.unwrap();
+        assert_eq!(piece.unwrap(), "bytes");
+        assert!(next(&mut whole, "x", Duration::from_secs(5)).await.unwrap().is_none());
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use viaduct_app::App;
 use viaduct_app::mlflow::{NewExperiment, View};
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
-use viaduct_wire::mlflow::{Experiment, ExperimentPage, One};
+use viaduct_wire::mlflow::{DatasetSummaries, DatasetSummary, Experiment, ExperimentPage, One};
 
 use super::answer::{Done, Reply, Shown, done};
 use super::input::{self, Input, OwnHost};
@@ -30,6 +30,28 @@ pub(super) fn routes(prefix: &str) -> Routes {
         .post(&at("restore"), WriteTracking, restore, BODY)
         .post(&at("set-experiment-tag"), WriteTracking, set_tag, BODY)
         .post(&at("delete-experiment-tag"), WriteTracking, delete_tag, BODY)
+}
+
+/// Routes of the pages alone.
+pub(super) fn routes_of_pages(prefix: &str) -> Routes {
+    let path = format!("{prefix}/experiments/search-datasets");
+    Routes::new().post(&path, ReadTracking, search_datasets, BODY)
+}
+
+async fn search_datasets(
+    State(app): State<App>,
+    Who(caller): Who,
+    input: Input,
+) -> Reply<DatasetSummaries> {
+    let ids = input.fields().texts("experiment_ids")?;
+    let found = app.search_datasets(&caller, ids).await?;
+    let show = |row: viaduct_app::mlflow::DatasetSummary| DatasetSummary {
+        experiment_id: row.experiment_id,
+        name: row.name,
+        digest: row.digest,
+        context: row.context,
+    };
+    Ok(Shown(DatasetSummaries { dataset_summaries: found.into_iter().map(show).collect() }))
 }
 
 async fn create(

@@ -21,6 +21,11 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// The member of that name as it was sent.
+    pub(super) fn member(&self, name: &str) -> Option<&Value> {
+        self.object.get(name)
+    }
+
     /// Its fields.
     pub(super) fn fields(&self) -> Fields<'_> {
         Fields::new(&self.object)

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use viaduct_app::App;
-use viaduct_app::mlflow::{NewLoggedModel, OrderBy};
+use viaduct_app::mlflow::{Holder, LoggedModelQuery, NewLoggedModel, OrderBy};
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
 use viaduct_wire::mlflow::{ArtifactPage, Fields, LoggedModel, LoggedModelPage, Malformed, One};
 
@@ -106,24 +106,33 @@ async fn delete_tag(
 
 async fn search(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<LoggedModelPage> {
     let fields = input.fields();
-    if !fields.objects("datasets")?.is_empty() {
-        let said =
-            "Searching logged models by dataset is not supported here: leave `datasets` out.";
-        return Err(Malformed(said.into()).into());
-    }
     let step = |step: &Fields<'_>| {
+        let dataset = step.text("dataset_name")?.filter(|name| !name.is_empty());
+        let digest = some_text(step, "dataset_digest")?;
         Ok::<_, Malformed>(OrderBy {
             field: step.required("field_name")?,
             ascending: step.flag("ascending")?.unwrap_or(true),
+            dataset: dataset.map(|name| (name, digest)),
         })
     };
-    let orders = fields.objects("order_by")?.iter().map(step).collect::<Result<Vec<_>, _>>()?;
-    let filter = fields.text("filter")?.unwrap_or_default();
-    let ids = fields.texts("experiment_ids")?;
-    let page = input::page(&fields)?;
-    let found = app.search_logged_models(&caller, ids, (&filter, &orders), &page).await?;
+    let dataset = |dataset: &Fields<'_>| {
+        let name = dataset.text("dataset_name")?.unwrap_or_default();
+        Ok::<_, Malformed>((name, some_text(dataset, "dataset_digest")?))
+    };
+    let wanted = LoggedModelQuery {
+        experiment_ids: fields.texts("experiment_ids")?,
+        filter: fields.text("filter")?.unwrap_or_default(),
+        datasets: fields.objects("datasets")?.iter().map(dataset).collect::<Result<_, _>>()?,
+        order_by: fields.objects("order_by")?.iter().map(step).collect::<Result<_, _>>()?,
+        page: input::page(&fields)?,
+    };
+    let found = app.search_logged_models(&caller, wanted).await?;
     let (models, next_page_token) = show::page(found, show::logged_model);
     Ok(Shown(LoggedModelPage { models, next_page_token }))
+}
+
+fn some_text(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Malformed> {
+    Ok(fields.text(name)?.filter(|text| !text.is_empty()))
 }
 
 async fn artifacts(
@@ -133,7 +142,7 @@ async fn artifacts(
     input: Input,
 ) -> Reply<ArtifactPage> {
     let path = input.fields().text("artifact_directory_path")?;
-    let listing = app.list_logged_model_artifacts(&caller, &id, path.as_deref()).await?;
+    let listing = app.list_artifacts_of(&caller, &Holder::LoggedModel(id), path.as_deref()).await?;
     Ok(Shown(ArtifactPage {
         root_uri: Some(listing.root_uri),
         files: listing.artifacts.into_iter().map(show::artifact).collect(),

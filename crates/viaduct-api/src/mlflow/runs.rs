@@ -1,18 +1,17 @@
-//! `runs/…` and `metrics/…`
+//! `runs/…`
 
 use axum::extract::State;
 use serde_json::{Map, Value};
 use viaduct_app::App;
 use viaduct_app::mlflow::{
-    BATCH_BYTES_MAX, Batch, DatasetUse, MetricRow, ModelOutput, NewRun, RunChange, RunQuery, View,
+    BATCH_BYTES_MAX, Batch, DatasetUse, ModelOutput, NewRun, RunChange, RunQuery, View,
 };
-use viaduct_base::Timestamp;
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
-use viaduct_wire::mlflow::{Fields, Malformed, MetricPage, One, Run, RunInfo, RunPage};
+use viaduct_wire::mlflow::{Fields, Malformed, One, Run, RunInfo, RunPage};
 
 use super::answer::{Done, Reply, Shown, Trouble, done};
 use super::input::{self, Input};
-use super::{BODY, DOC, show};
+use super::{BODY, DOC, metrics, show};
 use crate::extract::Who;
 use crate::routes::Routes;
 
@@ -33,12 +32,6 @@ pub(super) fn routes(prefix: &str) -> Routes {
         .post(&at("runs/log-inputs"), WriteTracking, log_inputs, BODY)
         .post(&at("runs/outputs"), WriteTracking, log_outputs, BODY)
         .post(&at("runs/log-model"), WriteTracking, log_model, BODY)
-        .get(
-            &at("metrics/get-history"),
-            ReadTracking,
-            get_history,
-            DOC.query(&["run_id", "metric_key", "max_results", "page_token"]),
-        )
 }
 
 async fn create(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<One<Run>> {
@@ -97,26 +90,13 @@ async fn search(State(app): State<App>, Who(caller): Who, input: Input) -> Reply
     Ok(Shown(RunPage { runs, next_page_token }))
 }
 
-fn metric(fields: &Fields<'_>) -> Result<MetricRow, Malformed> {
-    let millis = fields.required_int("timestamp")?;
-    let micros = millis.checked_mul(1000).filter(|micros| *micros >= 0).ok_or_else(|| {
-        Malformed(format!(
-            "Invalid value {millis} for parameter 'timestamp' supplied: Timestamp must be a \
-             nonnegative long (64-bit integer)"
-        ))
-    })?;
-    Ok(MetricRow {
-        key: fields.required("key")?,
-        value: fields.required_double("value")?,
-        at: Timestamp::from_micros(micros),
-        step: fields.int("step")?.unwrap_or(0),
-    })
-}
-
 async fn log_metric(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
     let fields = input.fields();
-    let batch = Batch { metrics: vec![metric(&fields)?], ..Batch::default() };
-    Ok(done(app.log_batch(&caller, &fields.run_id()?, batch).await?))
+    let run_id = fields.run_id()?;
+    let metric = metrics::point(&fields)?;
+    let of_models = metrics::of_model(&fields, &metric)?.into_iter().collect();
+    let batch = Batch { metrics: vec![metric], of_models, ..Batch::default() };
+    Ok(done(app.log_batch(&caller, &run_id, batch).await?))
 }
 
 async fn log_parameter(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<Done> {
@@ -141,11 +121,16 @@ async fn log_batch(State(app): State<App>, Who(caller): Who, input: Input) -> Re
         .into());
     }
     let fields = input.fields();
-    let batch = Batch {
-        metrics: fields.objects("metrics")?.iter().map(metric).collect::<Result<_, _>>()?,
+    let mut batch = Batch {
         params: input::pairs(&fields, "params")?,
         tags: input::pairs(&fields, "tags")?,
+        ..Batch::default()
     };
+    for fields in fields.objects("metrics")? {
+        let metric = metrics::point(&fields)?;
+        batch.of_models.extend(metrics::of_model(&fields, &metric)?);
+        batch.metrics.push(metric);
+    }
     Ok(done(app.log_batch(&caller, &fields.run_id()?, batch).await?))
 }
 
@@ -206,12 +191,4 @@ async fn log_model(State(app): State<App>, Who(caller): Who, input: Input) -> Re
         Trouble::from(Malformed("Malformed model info: `model_json` is not valid JSON.".into()))
     })?;
     Ok(done(app.log_model(&caller, &fields.run_id()?, model).await?))
-}
-
-async fn get_history(State(app): State<App>, Who(caller): Who, input: Input) -> Reply<MetricPage> {
-    let fields = input.fields();
-    let (run_id, key) = (fields.run_id()?, fields.required("metric_key")?);
-    let page = app.get_metric_history(&caller, (&run_id, &key), &input::page(&fields)?).await?;
-    let (metrics, next_page_token) = show::page(page, show::metric);
-    Ok(Shown(MetricPage { metrics, next_page_token }))
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use viaduct_app::mlflow::{
-    Artifact, ExperimentView, LoggedModelView, MetricRow, Page, Pair, RegisteredModelView,
-    RunInputRow, RunRow, RunView, VersionView,
+    Artifact, ExperimentView, LoggedModelView, MetricRow, ModelMetricRow, Page, Pair, Point,
+    RegisteredModelView, RunInputRow, RunRow, RunView, VersionView,
 };
 use viaduct_base::Timestamp;
 use viaduct_wire::mlflow as wire;
@@ -125,8 +125,30 @@ pub(super) fn logged_model(seen: LoggedModelView) -> wire::LoggedModel {
             status_message: row.status_message,
             tags: pairs(seen.tags),
         },
-        data: wire::LoggedModelBody { params: pairs(seen.params) },
+        data: wire::LoggedModelBody {
+            params: pairs(seen.params),
+            metrics: seen.metrics.into_iter().map(model_metric).collect(),
+        },
     }
+}
+
+fn model_metric(row: ModelMetricRow) -> wire::ModelMetric {
+    wire::ModelMetric {
+        key: row.metric.key,
+        value: row.metric.value,
+        timestamp: millis(row.metric.at),
+        step: row.metric.step,
+        dataset_name: row.dataset_name,
+        dataset_digest: row.dataset_digest,
+        model_id: row.model_id,
+        run_id: row.run_id,
+    }
+}
+
+/// Points as they travel: milliseconds.
+pub(super) fn points(points: Vec<Point>) -> Vec<(i64, i64, f64)> {
+    let show = |point: Point| (point.at.div_euclid(1000), point.step, point.value);
+    points.into_iter().map(show).collect()
 }
 
 pub(super) fn version(seen: VersionView) -> wire::ModelVersion {

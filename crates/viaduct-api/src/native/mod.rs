@@ -4,6 +4,8 @@ mod decision;
 mod endpoint;
 mod evaluation;
 mod export;
+mod gc;
+mod history;
 mod kpi;
 mod ofrep;
 mod outcome;
@@ -24,6 +26,8 @@ pub(crate) fn routes() -> Routes {
         project::routes(),
         kpi::routes(),
         evaluation::routes(),
+        gc::routes(),
+        history::routes(),
         review::routes(),
         waiver::routes(),
         trial::routes(),

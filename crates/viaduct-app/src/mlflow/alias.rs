@@ -5,7 +5,9 @@ use viaduct_base::Error;
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::mlflow::registry::{self, AliasRow};
 
+use super::change::{self, Note};
 use super::model_version::{self, VersionView};
+use super::webhook::{self, Happened};
 use super::{invalid, limits, missing, registered_model};
 use crate::App;
 use crate::audit::Deed;
@@ -39,7 +41,12 @@ impl App {
                 }
                 let row = AliasRow { alias: alias.clone(), version, set_at: now };
                 registry::set_alias(tx, &scope, &name, &row)?;
+                let told = Happened::alias(&name, &alias, Some(version));
+                webhook::announce(&app, tx, &scope, &told)?;
                 app.enqueue_bind_models(tx)?;
+                let change = json!({ &alias: { "before": before, "after": version } });
+                let note = Note { kind: "model", id: &name, verb: "alias.set", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 let deed = Deed {
                     action: "model_alias.set",
                     object_kind: "model_alias",
@@ -76,7 +83,11 @@ impl App {
                 let aliases = registry::list_aliases(tx, &scope, &name)?;
                 let Some(row) = aliases.iter().find(|a| a.alias == alias) else { return Ok(()) };
                 registry::delete_alias(tx, &scope, &name, &alias)?;
+                webhook::announce(&app, tx, &scope, &Happened::alias(&name, &alias, None))?;
                 app.enqueue_bind_models(tx)?;
+                let change = json!({ &alias: { "before": row.version } });
+                let note = Note { kind: "model", id: &name, verb: "alias.deleted", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 let deed = Deed {
                     action: "model_alias.deleted",
                     object_kind: "model_alias",

@@ -1,16 +1,18 @@
 //! Experiments: create, find, search, rename, delete, restore, tags.
 
+use serde_json::{Value, json};
 use viaduct_base::{Error, Timestamp};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::mlflow::experiment::{self, ExperimentRow};
+use viaduct_store::mlflow::search::{self, Search};
 use viaduct_store::mlflow::{Lifecycle, Pair, pair, run};
 use viaduct_store::{Scope, StoreError, Tx};
 
-use super::filter::{self, Found, Subject};
+use super::change::{self, Note};
+use super::filter::{self, Subject};
 use super::page::{Page, Query, View};
 use super::{invalid, limits, location, missing, taken};
 use crate::App;
-use viaduct_store::mlflow::search::Field;
 
 /// The experiment that every client takes for granted.
 const DEFAULT_ID: &str = "0";
@@ -55,14 +57,16 @@ impl App {
         let scope = self.authorise(caller, Operation::WriteTracking)?;
         limits::experiment_name(&new.name)?;
         new.tags.iter().try_for_each(limits::experiment_tag)?;
+        limits::experiment_tags(&new.tags)?;
         let location = new.artifact_location.as_deref().filter(|text| !text.is_empty());
         let root = location.map(|uri| location::artifacts(uri, own_host)).transpose()?;
         let root = root.map(|path| location::uri(&path));
         let now = self.now();
         for _ in 0..ID_TRIES {
             let (new, root) = (new.clone(), root.clone());
+            let base = self.blobs().base().to_owned();
             let made = self.store().write("create_experiment", move |tx| {
-                insert_new(tx, &scope, &new, root.as_deref(), now)
+                insert_new(tx, &scope, &new, (root.as_deref(), &base), now)
             });
             match made.await {
                 Err(Create::Store(e)) if e.is_unique("experiment", "experiment_id") => {}
@@ -125,24 +129,23 @@ impl App {
         wanted: View,
     ) -> Result<Page<ExperimentView>, Error> {
         let scope = self.authorise(caller, Operation::ReadTracking)?;
-        let comparisons = filter::parse(&query.filter, Subject::Experiments)?;
-        let orders = filter::parse_orders(&query.order_by, Subject::Experiments)?;
         let window = query.page.check(PAGE, PAGE_MAX)?;
+        let search = Search {
+            lifecycles: wanted.lifecycles(),
+            filter: filter::parse(&query.filter, Subject::Experiments)?,
+            order: filter::parse_orders(&query.order_by, Subject::Experiments)?,
+            ..window.search()
+        };
         self.ensure_default_experiment(&scope).await?;
-        let stages = wanted.lifecycles();
         self.store()
             .read("search_experiments", move |tx| {
-                let mut found = Vec::new();
-                for row in experiment::list(tx, &scope)? {
-                    if stages.contains(&row.lifecycle) {
-                        let seen = view(tx, &scope, row)?;
-                        if filter::holds(&comparisons, |field| field_of(&seen, field)) {
-                            found.push(seen);
-                        }
-                    }
-                }
-                filter::sort_by_orders(&mut found, &orders, field_of);
-                Ok(window.of(found))
+                let page = window.of_found(search::experiments(tx, &scope, &search)?);
+                let ids: Vec<String> =
+                    page.items.iter().map(|row| row.experiment_id.clone()).collect();
+                let tags = pair::tags_of_experiments(tx, &scope, &ids)?;
+                let items = page.items.into_iter().zip(tags);
+                let items = items.map(|(row, tags)| ExperimentView { row, tags }).collect();
+                Ok(Page { items, next: page.next })
             })
             .await
     }
@@ -167,8 +170,8 @@ impl App {
             if other.is_some_and(|other| other.experiment_id != row.experiment_id) {
                 return Err(taken(format!("Experiment(name={name}) already exists.")));
             }
-            row.name.clone_from(&name);
-            Ok(())
+            let before = std::mem::replace(&mut row.name, name.clone());
+            Ok(json!({ "name": { "before": before, "after": name } }))
         })
         .await
     }
@@ -183,8 +186,9 @@ impl App {
                 return Err(no_experiment(&row.experiment_id));
             }
             row.lifecycle = Lifecycle::Deleted;
+            row.deleted_at = Some(now);
             run::update_lifecycle_of_experiment(tx, scope, &row.experiment_id, Some(now))?;
-            Ok(())
+            Ok(json!({}))
         })
         .await
     }
@@ -199,8 +203,9 @@ impl App {
                 return Err(no_experiment(&row.experiment_id));
             }
             row.lifecycle = Lifecycle::Active;
+            row.deleted_at = None;
             run::update_lifecycle_of_experiment(tx, scope, &row.experiment_id, None)?;
-            Ok(())
+            Ok(json!({}))
         })
         .await
     }
@@ -218,8 +223,11 @@ impl App {
         limits::experiment_tag(&tag)?;
         self.change_experiment(caller, id, "set_experiment_tag", move |tx, scope, row, _| {
             must_be_active(row)?;
+            let before = pair::list_experiment_tags(tx, scope, &row.experiment_id)?;
+            let others = before.iter().filter(|other| other.key != tag.key);
+            limits::experiment_tags(others.chain([&tag]))?;
             pair::set_experiment_tag(tx, scope, &row.experiment_id, &tag)?;
-            Ok(())
+            Ok(change::of_pairs(&before, std::slice::from_ref(&tag)).unwrap_or_default())
         })
         .await
     }
@@ -237,8 +245,10 @@ impl App {
         let key = key.to_owned();
         self.change_experiment(caller, id, "delete_experiment_tag", move |tx, scope, row, _| {
             must_be_active(row)?;
+            let before = pair::list_experiment_tags(tx, scope, &row.experiment_id)?;
             if pair::delete_experiment_tag(tx, scope, &row.experiment_id, &key)? {
-                return Ok(());
+                let old = before.iter().find(|tag| tag.key == key).map(|tag| &tag.value);
+                return Ok(json!({ &key: { "before": old.map(|text| change::shown(text)) } }));
             }
             let id = &row.experiment_id;
             Err(missing(format!("No tag with name: {key} in experiment with id {id}")))
@@ -251,7 +261,7 @@ impl App {
         caller: &Caller,
         id: &str,
         name: &'static str,
-        change: impl Fn(&mut Tx, &Scope, &mut ExperimentRow, Timestamp) -> Result<(), Error>
+        change: impl Fn(&mut Tx, &Scope, &mut ExperimentRow, Timestamp) -> Result<Value, Error>
         + Send
         + 'static,
     ) -> Result<(), Error> {
@@ -259,13 +269,15 @@ impl App {
         if id == DEFAULT_ID {
             self.ensure_default_experiment(&scope).await?;
         }
-        let (id, now) = (id.to_owned(), self.now());
+        let (id, caller, now) = (id.to_owned(), caller.clone(), self.now());
         self.store()
             .write(name, move |tx| {
                 let mut row = find(tx, &scope, &id)?;
-                change(tx, &scope, &mut row, now)?;
+                let change = change(tx, &scope, &mut row, now)?;
                 row.updated_at = now;
                 experiment::update(tx, &scope, &row)?;
+                let note = Note { kind: "experiment", id: &id, verb: name, change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 Ok(())
             })
             .await
@@ -283,9 +295,10 @@ impl App {
             return Ok(());
         }
         let now = self.now();
+        let base = self.blobs().base().to_owned();
         let made = self
             .store()
-            .write("create_default_experiment", move |tx| ensure_default(tx, &scope, now))
+            .write("create_default_experiment", move |tx| ensure_default(tx, &scope, &base, now))
             .await;
         match made {
             // Why: somebody else made it in the meantime.
@@ -320,22 +333,23 @@ fn insert_new(
     tx: &mut Tx,
     scope: &Scope,
     new: &NewExperiment,
-    root: Option<&str>,
+    (root, base): (Option<&str>, &str),
     now: Timestamp,
 ) -> Result<String, Create> {
-    ensure_default(tx, scope, now)?;
+    ensure_default(tx, scope, base, now)?;
     if experiment::find_by_name(tx, scope, &new.name)?.is_some() {
         let said = format!("Experiment(name={}) already exists.", new.name);
         return Err(Create::Refused(taken(said)));
     }
     let id = experiment::next_id(tx)?;
     let row = ExperimentRow {
-        artifact_location: root.map_or_else(|| location::experiment_root(&id), str::to_owned),
+        artifact_location: root.map_or_else(|| location::experiment_root(base, &id), str::to_owned),
         experiment_id: id.clone(),
         name: new.name.clone(),
         lifecycle: Lifecycle::Active,
         created_at: now,
         updated_at: now,
+        deleted_at: None,
     };
     experiment::insert(tx, scope, &row)?;
     for tag in &new.tags {
@@ -344,30 +358,36 @@ fn insert_new(
     Ok(id)
 }
 
-pub(super) fn ensure_default(tx: &mut Tx, scope: &Scope, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn ensure_default(
+    tx: &mut Tx,
+    scope: &Scope,
+    base: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if experiment::find(tx, scope, DEFAULT_ID)?.is_some() {
         return Ok(());
     }
     let row = ExperimentRow {
         experiment_id: DEFAULT_ID.to_owned(),
         name: DEFAULT_NAME.to_owned(),
-        artifact_location: location::experiment_root(DEFAULT_ID),
+        artifact_location: location::experiment_root(base, DEFAULT_ID),
         lifecycle: Lifecycle::Active,
         created_at: now,
         updated_at: now,
+        deleted_at: None,
     };
     experiment::insert(tx, scope, &row)
 }
 
-/// The experiment, if runs and models can be added to it.
+/// The experiment, if runs and models can be added to it; `base` is where new artifacts go.
 pub(super) fn find_active(
     tx: &mut Tx,
     scope: &Scope,
-    id: &str,
+    (id, base): (&str, &str),
     now: Timestamp,
 ) -> Result<ExperimentRow, Error> {
     if id == DEFAULT_ID {
-        ensure_default(tx, scope, now)?;
+        ensure_default(tx, scope, base, now)?;
     }
     let row = find(tx, scope, id)?;
     must_be_active(&row)?;
@@ -396,18 +416,4 @@ fn no_experiment(id: &str) -> Error {
 fn view(tx: &mut Tx, scope: &Scope, row: ExperimentRow) -> Result<ExperimentView, StoreError> {
     let tags = pair::list_experiment_tags(tx, scope, &row.experiment_id)?;
     Ok(ExperimentView { row, tags })
-}
-
-fn field_of(seen: &ExperimentView, field: &Field) -> Option<Found> {
-    let millis = |at: Timestamp| Some(Found::Number((at.as_micros() / 1000) as f64));
-    match field {
-        Field::Text("name") => Some(seen.row.name.as_str().into()),
-        Field::Text("experiment_id") => Some(seen.row.experiment_id.as_str().into()),
-        Field::Number("created_at") => millis(seen.row.created_at),
-        Field::Number("updated_at") => millis(seen.row.updated_at),
-        Field::Tag(key) => {
-            seen.tags.iter().find(|t| t.key == *key).map(|t| t.value.as_str().into())
-        }
-        _ => None,
-    }
 }

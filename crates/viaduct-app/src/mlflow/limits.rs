@@ -15,6 +15,7 @@ const PARAM_VALUE_MAX: usize = 6000;
 const RUN_TAG_VALUE_MAX: usize = 8000;
 const EXPERIMENT_NAME_MAX: usize = 500;
 const EXPERIMENT_TAG_VALUE_MAX: usize = 20_000;
+const EXPERIMENT_TAGS_BYTES_MAX: usize = 1_000_000;
 const REGISTRY_TAG_VALUE_MAX: usize = 100_000;
 const ALIAS_MAX: usize = 255;
 /// MLflow's column takes 256; its server has no limit of its own for it.
@@ -78,6 +79,17 @@ pub(super) fn run_tag(pair: &Pair) -> Result<Pair, Error> {
 pub(super) fn experiment_tag(pair: &Pair) -> Result<(), Error> {
     key("key", &pair.key)?;
     at_most("value", EXPERIMENT_TAG_VALUE_MAX, &pair.value)
+}
+
+/// All tags of an experiment together: every page and every search answers them whole.
+pub(super) fn experiment_tags<'a>(tags: impl IntoIterator<Item = &'a Pair>) -> Result<(), Error> {
+    let bytes: usize = tags.into_iter().map(|tag| tag.key.len() + tag.value.len()).sum();
+    if bytes <= EXPERIMENT_TAGS_BYTES_MAX {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "The tags of an experiment may have {EXPERIMENT_TAGS_BYTES_MAX} bytes together; these have {bytes}."
+    )))
 }
 
 pub(super) fn registry_tag(pair: &Pair) -> Result<(), Error> {

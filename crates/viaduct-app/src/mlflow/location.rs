@@ -1,10 +1,11 @@
 //! Where artifacts are: MLflow's URIs turned into paths of blobs, and nothing else.
 //!
-//! Invariant: a location that leads anywhere but into the artifact folder is refused here; the
-//! server never fetches a URI and never opens a path that a client named.
+//! Invariant: the server never fetches a URI and never opens a path that a client named. A URI of
+//! an object store is kept for the clients, who read and write there themselves; the server reads
+//! it only below the root that its configuration names. A path of this machine is refused.
 
 use viaduct_base::{Kind, Refusal};
-use viaduct_blob::BlobPath;
+use viaduct_blob::{BlobPath, InvalidBlobPath};
 
 const SCHEME: &str = "mlflow-artifacts:";
 const PROXY: &str = "mlflow-artifacts/artifacts/";
@@ -24,12 +25,31 @@ pub(crate) enum Source {
 
 /// The URI of a folder of artifacts.
 pub(crate) fn uri(path: &BlobPath) -> String {
-    format!("{SCHEME}/{path}")
+    path.elsewhere().unwrap_or_else(|| format!("{SCHEME}/{path}"))
 }
 
-/// The root of a new experiment's artifacts.
-pub(crate) fn experiment_root(experiment_id: &str) -> String {
-    format!("{SCHEME}/{experiment_id}")
+/// The root of a new experiment's artifacts; `base` is [`viaduct_blob::Blobs::base`].
+pub(crate) fn experiment_root(base: &str, experiment_id: &str) -> String {
+    format!("{base}/{experiment_id}")
+}
+
+/// The path of a URI that this server keeps in its rows.
+///
+/// # Errors
+/// `invalid-input` for one that no version of this server has written.
+pub(crate) fn stored(uri: &str) -> Result<BlobPath, Refusal> {
+    match BlobPath::of_elsewhere(uri) {
+        Some(path) => path.map_err(|e| Refusal::new(Kind::InvalidInput, e.to_string())),
+        None => artifacts(uri, None),
+    }
+}
+
+/// A path of the artifact proxy that a row keeps, or one that stands for a URI.
+///
+/// # Errors
+/// `invalid-input` for one that leads out.
+pub(crate) fn stored_path(text: &str) -> Result<BlobPath, Refusal> {
+    text.parse().map_err(|e: InvalidBlobPath| Refusal::new(Kind::InvalidInput, e.to_string()))
 }
 
 /// The folder of a run's artifacts.
@@ -72,7 +92,11 @@ pub fn checked_path(text: &str) -> Result<BlobPath, Refusal> {
             None => return Err(refuse("it does not decode to UTF-8")),
         }
     }
-    text.trim_end_matches('/').parse().map_err(|e| refuse(&format!("{e}")))
+    let path: BlobPath = text.trim_end_matches('/').parse().map_err(|e| refuse(&format!("{e}")))?;
+    if path.is_below(".root") {
+        return Err(refuse("it begins with a reserved name"));
+    }
+    Ok(path)
 }
 
 /// One percent-decoding; a `%` that starts no escape stays. `None` when the bytes are no UTF-8.
@@ -107,7 +131,7 @@ pub(crate) fn artifacts(uri: &str, own_host: Option<&str>) -> Result<BlobPath, R
         Refusal::new(
             Kind::InvalidInput,
             format!(
-                "Invalid artifact location `{shown}`: {why}; use a `mlflow-artifacts:/` URI of this server"
+                "Invalid artifact location `{shown}`: {why}; use a `mlflow-artifacts:/` URI of this server, or one of an object store"
             ),
         )
     };
@@ -127,6 +151,14 @@ pub(crate) fn artifacts(uri: &str, own_host: Option<&str>) -> Result<BlobPath, R
         };
         return checked_path(path);
     }
+    let is_local =
+        uri.starts_with('/') || uri.get(..5).is_some_and(|s| s.eq_ignore_ascii_case("file:"));
+    if let Some(path) = BlobPath::of_elsewhere(uri).filter(|_| !is_local) {
+        let path = path.map_err(|e| refuse(&e.to_string()))?;
+        // Why checked decoded too: clients may decode it before they use it.
+        let below = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+        return checked_path(below).map(|_| path);
+    }
     let address = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"));
     let Some((host, path)) = address.and_then(|rest| rest.split_once('/')) else {
         return Err(refuse("its scheme is not allowed"));
@@ -142,6 +174,9 @@ pub(crate) fn artifacts(uri: &str, own_host: Option<&str>) -> Result<BlobPath, R
     checked_path(&decoded)
 }
 
+/// What clients send as the source of a prompt, which has no files: a folder with nothing in it.
+const PROMPT_SOURCE: &str = "dummy-source";
+
 /// Reads the source of a model version.
 ///
 /// # Errors
@@ -151,6 +186,9 @@ pub(crate) fn source(uri: &str, own_host: Option<&str>) -> Result<Source, Refusa
         let shown: String = uri.chars().take(120).collect();
         Refusal::new(Kind::InvalidInput, format!("Invalid model version source: '{shown}'. {why}"))
     };
+    if uri == PROMPT_SOURCE {
+        return Ok(Source::Artifacts(checked_path(uri)?));
+    }
     if let Some(rest) = uri.strip_prefix("runs:/") {
         let rest = rest.trim_start_matches('/');
         let (run_id, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -214,7 +252,11 @@ mod tests {
             "file:/etc",
             "file:etc",
             "FILE:///etc",
-            "s3://bucket/x",
+            "s3://bucket/../x",
+            "s3://bucket/%2e%2e/x",
+            "s3://bucket/x#/../y",
+            "s3://bucket/x?versionId=1",
+            "s3:/x",
             "dbfs:/x",
             "http://169.254.169.254/latest",
             "http://127.0.0.1:7878/etc/passwd",
@@ -255,9 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn stores_are_for_the_clients() {
+        let path = artifacts("s3://bucket/x/1", OWN).unwrap();
+        assert_eq!(uri(&path), "s3://bucket/x/1");
+        assert_eq!(stored("/srv/x/1").map(|path| uri(&path)).unwrap(), "/srv/x/1");
+        assert_eq!(stored("mlflow-artifacts:/1/r").unwrap().as_str(), "1/r");
+        assert!(checked_path(path.as_str()).is_err());
+    }
+
+    #[test]
     fn sources_by_name() {
         let run = Source::Run { run_id: "r1".into(), path: "a/model".into() };
         assert_eq!(source("runs:/r1/a/model", None).unwrap(), run);
+        let nothing = Source::Artifacts(checked_path("dummy-source").unwrap());
+        assert_eq!(source("dummy-source", None).unwrap(), nothing);
+        assert!(source("dummy-source/../x", None).is_err() && source("dummy", None).is_err());
         assert_eq!(source("models:/m-12", None).unwrap(), Source::LoggedModel("m-12".into()));
         assert_eq!(source("models:/m/3", None).unwrap(), Source::Version("m/3".into()));
         assert_eq!(source("models:/m@best", None).unwrap(), Source::Version("m@best".into()));

@@ -1,13 +1,16 @@
 //! Logged models (MLflow 3): create, get, finish, search, delete, params, tags.
 
+use serde_json::{Value, json};
 use viaduct_base::{Error, Timestamp};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::mlflow::Pair;
 use viaduct_store::mlflow::logged_model::{self as models, LoggedModelRow, PairKind};
-use viaduct_store::mlflow::search::Field;
+use viaduct_store::mlflow::model_metric::{self, ModelMetricRow};
+use viaduct_store::mlflow::search::{self, Order, Search};
 use viaduct_store::{Scope, StoreError, Tx};
 
-use super::filter::{self, Found, Subject};
+use super::change::{self, Note};
+use super::filter::{self, Subject};
 use super::page::{Page, PageRequest};
 use super::{experiment, invalid, limits, location, missing, run};
 use crate::App;
@@ -15,7 +18,6 @@ use crate::App;
 /// MLflow's page of logged models, and its largest.
 const PAGE: usize = 50;
 const PAGE_MAX: usize = 100;
-const STATUS: &str = "LOGGED_MODEL_";
 const STATUSES: [&str; 3] =
     ["LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED"];
 
@@ -28,6 +30,8 @@ pub struct LoggedModelView {
     pub params: Vec<Pair>,
     /// Tags by key.
     pub tags: Vec<Pair>,
+    /// What runs measured of it.
+    pub metrics: Vec<ModelMetricRow>,
 }
 
 /// A logged model to make.
@@ -54,6 +58,23 @@ pub struct OrderBy {
     pub field: String,
     /// From the least up.
     pub ascending: bool,
+    /// For a metric: measured on this dataset, by name and digest.
+    pub dataset: Option<(String, Option<String>)>,
+}
+
+/// A search of logged models.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoggedModelQuery {
+    /// In these experiments.
+    pub experiment_ids: Vec<String>,
+    /// What has to hold; empty for all.
+    pub filter: String,
+    /// With metrics on one of these datasets, by name and digest.
+    pub datasets: Vec<(String, Option<String>)>,
+    /// First by these.
+    pub order_by: Vec<OrderBy>,
+    /// Which page.
+    pub page: PageRequest,
 }
 
 impl App {
@@ -77,10 +98,12 @@ impl App {
         };
         let params: Vec<Pair> = new.params.iter().map(limits::param).collect::<Result<_, _>>()?;
         new.tags.iter().try_for_each(limits::registry_tag)?;
-        let now = self.now();
+        let (caller, now) = (caller.clone(), self.now());
+        let base = self.blobs().base().to_owned();
         self.store()
             .write("create_logged_model", move |tx| {
-                let experiment = experiment::find_active(tx, &scope, &new.experiment_id, now)?;
+                let experiment =
+                    experiment::find_active(tx, &scope, (&new.experiment_id, &base), now)?;
                 let row = LoggedModelRow {
                     model_id: model_id.clone(),
                     name: name.clone(),
@@ -101,7 +124,10 @@ impl App {
                 for tag in &new.tags {
                     models::set_pair(tx, &scope, (&model_id, PairKind::Tag), tag)?;
                 }
-                view(tx, &scope, row).map_err(Error::from)
+                let change = json!({ "name": row.name, "source_run_id": row.source_run_id });
+                let note = Note { kind: "logged_model", id: &model_id, verb: "created", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                view(tx, &scope, row)
             })
             .await
     }
@@ -120,7 +146,7 @@ impl App {
         self.store()
             .read("get_logged_model", move |tx| {
                 let row = find(tx, &scope, &id)?;
-                view(tx, &scope, row).map_err(Error::from)
+                view(tx, &scope, row)
             })
             .await
     }
@@ -141,8 +167,8 @@ impl App {
         }
         let status = status.to_owned();
         self.change_logged_model(caller, id, "finalize_logged_model", move |_, _, row, _| {
-            row.status.clone_from(&status);
-            Ok(())
+            let before = std::mem::replace(&mut row.status, status.clone());
+            Ok(json!({ "status": { "before": before, "after": status } }))
         })
         .await
     }
@@ -154,7 +180,7 @@ impl App {
     pub async fn delete_logged_model(&self, caller: &Caller, id: &str) -> Result<(), Error> {
         let deleted = |_: &mut Tx, _: &Scope, row: &mut LoggedModelRow, now: Timestamp| {
             row.deleted_at = Some(now);
-            Ok(())
+            Ok(json!({}))
         };
         self.change_logged_model(caller, id, "delete_logged_model", deleted).await.map(|_| ())
     }
@@ -171,10 +197,12 @@ impl App {
     ) -> Result<LoggedModelView, Error> {
         tags.iter().try_for_each(limits::registry_tag)?;
         self.change_logged_model(caller, id, "set_logged_model_tags", move |tx, scope, row, _| {
+            let owner = (row.model_id.as_str(), PairKind::Tag);
+            let before = models::list_pairs(tx, scope, owner)?;
             for tag in &tags {
-                models::set_pair(tx, scope, (&row.model_id, PairKind::Tag), tag)?;
+                models::set_pair(tx, scope, owner, tag)?;
             }
-            Ok(())
+            Ok(json!({ "tags": change::of_pairs(&before, &tags) }))
         })
         .await
     }
@@ -192,8 +220,11 @@ impl App {
         let key = key.to_owned();
         let name = "delete_logged_model_tag";
         let changed = self.change_logged_model(caller, id, name, move |tx, scope, row, _| {
-            if models::delete_pair(tx, scope, (&row.model_id, PairKind::Tag), &key)? {
-                return Ok(());
+            let owner = (row.model_id.as_str(), PairKind::Tag);
+            let before = models::list_pairs(tx, scope, owner)?;
+            if models::delete_pair(tx, scope, owner, &key)? {
+                let old = before.iter().find(|tag| tag.key == key).map(|tag| &tag.value);
+                return Ok(json!({ &key: { "before": old.map(|text| change::shown(text)) } }));
             }
             let id = &row.model_id;
             Err(missing(format!("No tag with key '{key}' found for model with ID '{id}'.")))
@@ -229,7 +260,7 @@ impl App {
                     None => models::set_pair(tx, scope, owner, param)?,
                 }
             }
-            Ok(())
+            Ok(json!({ "params": change::of_pairs(&logged, &params) }))
         });
         changed.await.map(|_| ())
     }
@@ -241,35 +272,26 @@ impl App {
     pub async fn search_logged_models(
         &self,
         caller: &Caller,
-        experiment_ids: Vec<String>,
-        (filter, orders): (&str, &[OrderBy]),
-        page: &PageRequest,
+        wanted: LoggedModelQuery,
     ) -> Result<Page<LoggedModelView>, Error> {
         let scope = self.authorise(caller, Operation::ReadTracking)?;
-        let comparisons = filter::parse(filter, Subject::LoggedModels)?;
-        let orders = orders
-            .iter()
-            .map(|step| {
-                let mut order = filter::parse_order(&step.field, Subject::LoggedModels)?;
-                order.descending = !step.ascending;
-                Ok(order)
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        let window = page.check(PAGE, PAGE_MAX)?;
+        if wanted.datasets.iter().any(|(name, _)| name.is_empty()) {
+            return Err(invalid("`dataset_name` in the `datasets` clause must be specified."));
+        }
+        let order = wanted.order_by.iter().map(order_of).collect::<Result<_, Error>>()?;
+        let window = wanted.page.check(PAGE, PAGE_MAX)?;
+        let search = Search {
+            experiment_ids: wanted.experiment_ids,
+            filter: filter::parse(&wanted.filter, Subject::LoggedModels)?,
+            datasets: wanted.datasets,
+            order,
+            ..window.search()
+        };
         self.store()
             .read("search_logged_models", move |tx| {
-                let mut found = Vec::new();
-                for experiment_id in &experiment_ids {
-                    for row in models::list(tx, &scope, experiment_id)? {
-                        let seen = view(tx, &scope, row)?;
-                        if filter::holds(&comparisons, |field| field_of(&seen, field)) {
-                            found.push(seen);
-                        }
-                    }
-                }
-                found.sort_by_key(|seen| std::cmp::Reverse(seen.row.created_at));
-                filter::sort_by_orders(&mut found, &orders, field_of);
-                Ok(window.of(found))
+                let page = window.of_found(search::logged_models(tx, &scope, &search)?);
+                let items = views(tx, &scope, page.items)?;
+                Ok(Page { items, next: page.next })
             })
             .await
     }
@@ -279,19 +301,21 @@ impl App {
         caller: &Caller,
         id: &str,
         name: &'static str,
-        change: impl Fn(&mut Tx, &Scope, &mut LoggedModelRow, Timestamp) -> Result<(), Error>
+        change: impl Fn(&mut Tx, &Scope, &mut LoggedModelRow, Timestamp) -> Result<Value, Error>
         + Send
         + 'static,
     ) -> Result<LoggedModelView, Error> {
         let scope = self.authorise(caller, Operation::WriteTracking)?;
-        let (id, now) = (id.to_owned(), self.now());
+        let (id, caller, now) = (id.to_owned(), caller.clone(), self.now());
         self.store()
             .write(name, move |tx| {
                 let mut row = find(tx, &scope, &id)?;
-                change(tx, &scope, &mut row, now)?;
+                let change = change(tx, &scope, &mut row, now)?;
                 row.updated_at = now;
                 models::update(tx, &scope, &row)?;
-                view(tx, &scope, row).map_err(Error::from)
+                let note = Note { kind: "logged_model", id: &id, verb: name, change };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                view(tx, &scope, row)
             })
             .await
     }
@@ -305,29 +329,28 @@ pub(super) fn find(tx: &mut Tx, scope: &Scope, id: &str) -> Result<LoggedModelRo
     models::find(tx, scope, id)?.ok_or_else(|| not_found(id))
 }
 
-fn view(tx: &mut Tx, scope: &Scope, row: LoggedModelRow) -> Result<LoggedModelView, StoreError> {
-    let params = models::list_pairs(tx, scope, (&row.model_id, PairKind::Param))?;
-    let tags = models::list_pairs(tx, scope, (&row.model_id, PairKind::Tag))?;
-    Ok(LoggedModelView { row, params, tags })
+fn order_of(step: &OrderBy) -> Result<Order, Error> {
+    let mut order = filter::parse_order(&step.field, Subject::LoggedModels)?;
+    order.descending = !step.ascending;
+    order.dataset = step.dataset.clone();
+    Ok(order)
 }
 
-fn field_of(seen: &LoggedModelView, field: &Field) -> Option<Found> {
-    let millis = |at: Timestamp| Some(Found::Number((at.as_micros() / 1000) as f64));
-    let among = |pairs: &[Pair], key: &str| {
-        pairs.iter().find(|pair| pair.key == key).map(|pair| pair.value.as_str().into())
-    };
-    let row = &seen.row;
-    match field {
-        Field::Text("name") => Some(row.name.as_str().into()),
-        Field::Text("model_id") => Some(row.model_id.as_str().into()),
-        Field::Text("model_type") => row.model_type.as_deref().map(Found::from),
-        Field::Text("source_run_id") => row.source_run_id.as_deref().map(Found::from),
-        // Why: filters say `READY`, as the client's enumeration does.
-        Field::Text("status") => Some(row.status.trim_start_matches(STATUS).into()),
-        Field::Number("created_at") => millis(row.created_at),
-        Field::Number("updated_at") => millis(row.updated_at),
-        Field::Param(key) => among(&seen.params, key),
-        Field::Tag(key) => among(&seen.tags, key),
-        _ => None,
-    }
+fn view(tx: &mut Tx, scope: &Scope, row: LoggedModelRow) -> Result<LoggedModelView, Error> {
+    let id = row.model_id.clone();
+    views(tx, scope, vec![row])?.pop().ok_or_else(|| not_found(&id))
+}
+
+fn views(
+    tx: &mut Tx,
+    scope: &Scope,
+    rows: Vec<LoggedModelRow>,
+) -> Result<Vec<LoggedModelView>, StoreError> {
+    let ids: Vec<String> = rows.iter().map(|row| row.model_id.clone()).collect();
+    let params = models::pairs_of_models(tx, scope, PairKind::Param, &ids)?;
+    let tags = models::pairs_of_models(tx, scope, PairKind::Tag, &ids)?;
+    let metrics = model_metric::of_models(tx, scope, &ids)?;
+    let parts = params.into_iter().zip(tags).zip(metrics);
+    let view = |(row, ((params, tags), metrics))| LoggedModelView { row, params, tags, metrics };
+    Ok(rows.into_iter().zip(parts).map(view).collect())
 }

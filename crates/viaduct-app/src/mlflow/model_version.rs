@@ -4,15 +4,17 @@ use serde_json::json;
 use viaduct_base::{Error, Timestamp};
 use viaduct_blob::BlobPath;
 use viaduct_domain::permission::{Caller, Operation};
-use viaduct_store::mlflow::registry::{self, AliasRow, VersionRow};
-use viaduct_store::mlflow::search::Field;
+use viaduct_store::mlflow::registry::{self, Tagged, VersionParts, VersionRow};
+use viaduct_store::mlflow::search::{self, Search};
 use viaduct_store::mlflow::{Pair, logged_model as models};
 use viaduct_store::{Scope, StoreError, Tx};
 
-use super::filter::{self, Entries, Found, Subject};
+use super::change::{self, Note};
+use super::filter::{self, Subject};
 use super::location::{self, Source};
 use super::page::{Page, Query};
 use super::{invalid, limits, logged_model, missing, registered_model, run};
+use super::webhook::{self, Happened};
 use crate::App;
 use crate::audit::Deed;
 
@@ -106,7 +108,8 @@ impl App {
                 let row = version_row(&new, resolved, version, (caller.user_name(), now));
                 registry::insert_version(tx, &scope, &row)?;
                 for tag in &new.tags {
-                    registry::set_version_tag(tx, &scope, (&new.name, version), tag)?;
+                    let tagged = Tagged::Version(&new.name, version);
+                    registry::set_tag(tx, &scope, tagged, tag)?;
                 }
                 let detail = json!({
                     "source": row.source, "run_id": row.run_id, "model_id": row.model_id,
@@ -114,6 +117,7 @@ impl App {
                 let seen = view(tx, &scope, row)?;
                 // Why: a project may name this very version, or one that did not exist before.
                 app.enqueue_bind_models(tx)?;
+                webhook::announce(&app, tx, &scope, &Happened::version_created(&seen))?;
                 app.record_version(tx, &caller, now, ("model_version.created", &seen.row), detail)?;
                 Ok::<_, Error>(seen)
             })
@@ -154,7 +158,7 @@ impl App {
         version: &str,
     ) -> Result<String, Error> {
         let seen = self.get_model_version(caller, name, version).await?;
-        let path = location::checked_path(&seen.row.storage_path)?;
+        let path = location::stored_path(&seen.row.storage_path)?;
         Ok(location::uri(&path))
     }
 
@@ -173,17 +177,18 @@ impl App {
         limits::model_name(name)?;
         check_change(&change)?;
         let (name, version, now) = (name.to_owned(), limits::version(version)?, self.now());
+        let (app, caller) = (self.clone(), caller.clone());
         self.store()
             .write("change_model_version", move |tx| {
                 let mut row = find(tx, &scope, &name, version)?;
+                let before = view(tx, &scope, row.clone())?;
+                let tagged = Tagged::Version(&name, version);
                 row.updated_at = now;
                 match &change {
                     VersionChange::Description(text) => row.description.clone_from(text),
-                    VersionChange::SetTag(tag) => {
-                        registry::set_version_tag(tx, &scope, (&name, version), tag)?;
-                    }
+                    VersionChange::SetTag(tag) => registry::set_tag(tx, &scope, tagged, tag)?,
                     VersionChange::DeleteTag(key) => {
-                        registry::delete_version_tag(tx, &scope, (&name, version), key)?;
+                        registry::delete_tag(tx, &scope, tagged, key)?;
                     }
                     VersionChange::Stage { stage: wanted, archive_others } => {
                         let wanted = stage(wanted)?;
@@ -194,7 +199,13 @@ impl App {
                     }
                 }
                 registry::update_version(tx, &scope, &row)?;
-                view(tx, &scope, row).map_err(Error::from)
+                webhook::announce_tag(&app, tx, &scope, (&name, version), &change)?;
+                let after = view(tx, &scope, row)?;
+                let (verb, said) = said(&change, &before, &after);
+                let said = json!({ "version": version, "change": said });
+                let note = Note { kind: "model", id: &name, verb, change: said };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                Ok(after)
             })
             .await
     }
@@ -238,26 +249,20 @@ impl App {
         query: Query,
     ) -> Result<Page<VersionView>, Error> {
         let scope = self.authorise(caller, Operation::ReadRegistry)?;
-        let mut comparisons = filter::parse(&query.filter, Subject::ModelVersions)?;
-        let entries = Entries::take(&mut comparisons);
-        let orders = filter::parse_orders(&query.order_by, Subject::ModelVersions)?;
-        let window = query.page.check(PAGE, PAGE_MAX)?;
+        let (filter, prompts) =
+            filter::take_prompts(filter::parse(&query.filter, Subject::ModelVersions)?);
+        let window = query.page.check_registry(PAGE, PAGE_MAX)?;
+        let search = Search {
+            filter,
+            prompts,
+            order: filter::parse_orders(&query.order_by, Subject::ModelVersions)?,
+            ..window.search()
+        };
         self.store()
             .read("search_model_versions", move |tx| {
-                let mut found: Vec<(VersionRow, Vec<Pair>)> = Vec::new();
-                for row in registry::list_all_versions(tx, &scope)? {
-                    let tags = registry::list_version_tags(tx, &scope, (&row.name, row.version))?;
-                    let seen = (row, tags);
-                    if entries.include(&seen.1)
-                        && filter::holds(&comparisons, |field| field_of(&seen, field))
-                    {
-                        found.push(seen);
-                    }
-                }
-                filter::sort_by_orders(&mut found, &orders, field_of);
-                let page = window.of(found);
-                let items = page.items.into_iter().map(|(row, _)| view(tx, &scope, row));
-                Ok(Page { items: items.collect::<Result<_, StoreError>>()?, next: page.next })
+                let page = window.of_found(search::versions(tx, &scope, &search)?);
+                let items = views(tx, &scope, page.items)?;
+                Ok(Page { items, next: page.next })
             })
             .await
     }
@@ -270,6 +275,9 @@ impl App {
         (action, row): (&'static str, &VersionRow),
         detail: serde_json::Value,
     ) -> Result<(), StoreError> {
+        let change = json!({ "version": row.version, "change": detail });
+        let note = Note { kind: "model", id: &row.name, verb: action, change };
+        change::note(tx, &Scope::of(caller.workspace), (caller, now), &note)?;
         let object_id = format!("{}/{}", row.name, row.version);
         let object_kind = "model_version";
         let deed = Deed { action, object_kind, object_id: &object_id, project: None, detail };
@@ -319,6 +327,32 @@ fn check_change(change: &VersionChange) -> Result<(), Error> {
     }
 }
 
+/// What a change did, for whoever reads the history.
+fn said(
+    change: &VersionChange,
+    before: &VersionView,
+    after: &VersionView,
+) -> (&'static str, serde_json::Value) {
+    let both = |old: Option<&str>, new: Option<&str>| json!({ "before": old.map(change::shown), "after": new.map(change::shown) });
+    let tag = |view: &VersionView, key: &str| {
+        view.tags.iter().find(|tag| tag.key == key).map(|tag| change::shown(&tag.value))
+    };
+    match change {
+        VersionChange::Description(_) => (
+            "model_version.described",
+            both(before.row.description.as_deref(), after.row.description.as_deref()),
+        ),
+        VersionChange::Stage { .. } => (
+            "model_version.moved",
+            both(Some(&before.row.current_stage), Some(&after.row.current_stage)),
+        ),
+        VersionChange::SetTag(Pair { key, .. }) | VersionChange::DeleteTag(key) => (
+            "model_version.tagged",
+            json!({ key: { "before": tag(before, key), "after": tag(after, key) } }),
+        ),
+    }
+}
+
 /// Everybody else in that stage goes to the archive.
 fn archive(
     tx: &mut Tx,
@@ -358,7 +392,7 @@ fn resolve(
         Source::Run { run_id, path } => of_run(tx, scope, run_id, path)?,
         Source::LoggedModel(id) => {
             let model = logged_model::find(tx, scope, id)?;
-            let storage = location::artifacts(&model.artifact_uri, None)?;
+            let storage = location::stored(&model.artifact_uri)?;
             Resolved { storage, run_id: model.source_run_id, model_id: Some(model.model_id) }
         }
         Source::Version(text) => of_version(tx, scope, text)?,
@@ -386,15 +420,13 @@ fn resolve(
 /// `runs:/<run>/<name>`: a logged model of that name (MLflow 3), else the run's own folder.
 fn of_run(tx: &mut Tx, scope: &Scope, run_id: &str, path: &str) -> Result<Resolved, Error> {
     let row = run::find(tx, scope, run_id)?;
-    let logged = models::list(tx, scope, &row.experiment_id)?;
-    let made = logged
-        .into_iter()
-        .find(|model| model.source_run_id.as_deref() == Some(run_id) && model.name == path);
+    let logged = models::list_by_run(tx, scope, run_id)?;
+    let made = logged.into_iter().find(|model| model.name == path);
     if let Some(model) = made {
-        let storage = location::artifacts(&model.artifact_uri, None)?;
+        let storage = location::stored(&model.artifact_uri)?;
         return Ok(Resolved { storage, run_id: Some(row.run_id), model_id: Some(model.model_id) });
     }
-    let root = location::artifacts(&row.artifact_uri, None)?;
+    let root = location::stored(&row.artifact_uri)?;
     let storage = match path.trim_end_matches('/') {
         "" => root,
         path => root.join(path).map_err(|e| invalid(e.to_string()))?,
@@ -420,7 +452,7 @@ fn of_version(tx: &mut Tx, scope: &Scope, text: &str) -> Result<Resolved, Error>
         (None, None) => return Err(refuse()),
     };
     let row = find(tx, scope, name, version)?;
-    let storage = location::checked_path(&row.storage_path)?;
+    let storage = location::stored_path(&row.storage_path)?;
     Ok(Resolved { storage, run_id: row.run_id, model_id: row.model_id })
 }
 
@@ -435,25 +467,19 @@ pub(super) fn find(
 }
 
 pub(super) fn view(tx: &mut Tx, scope: &Scope, row: VersionRow) -> Result<VersionView, StoreError> {
-    let tags = registry::list_version_tags(tx, scope, (&row.name, row.version))?;
-    let aliases = aliases_of(&registry::list_aliases(tx, scope, &row.name)?, row.version);
-    Ok(VersionView { row, tags, aliases })
+    let mut parts = registry::of_versions(tx, scope, std::slice::from_ref(&row))?;
+    Ok(seen((row, parts.pop().unwrap_or_default())))
 }
 
-pub(super) fn aliases_of(aliases: &[AliasRow], version: i64) -> Vec<String> {
-    aliases.iter().filter(|a| a.version == version).map(|a| a.alias.clone()).collect()
+pub(super) fn views(
+    tx: &mut Tx,
+    scope: &Scope,
+    rows: Vec<VersionRow>,
+) -> Result<Vec<VersionView>, StoreError> {
+    let parts = registry::of_versions(tx, scope, &rows)?;
+    Ok(rows.into_iter().zip(parts).map(seen).collect())
 }
 
-fn field_of((row, tags): &(VersionRow, Vec<Pair>), field: &Field) -> Option<Found> {
-    let millis = |at: Timestamp| Some(Found::Number((at.as_micros() / 1000) as f64));
-    match field {
-        Field::Text("name") => Some(row.name.as_str().into()),
-        Field::Text("run_id") => row.run_id.as_deref().map(Found::from),
-        Field::Text("source") => Some(row.source.as_str().into()),
-        Field::Number("version") => Some(Found::Number(row.version as f64)),
-        Field::Number("created_at") => millis(row.created_at),
-        Field::Number("updated_at") => millis(row.updated_at),
-        Field::Tag(key) => tags.iter().find(|tag| tag.key == *key).map(|t| t.value.as_str().into()),
-        _ => None,
-    }
+fn seen((row, parts): (VersionRow, VersionParts)) -> VersionView {
+    VersionView { row, tags: parts.tags, aliases: parts.aliases }
 }

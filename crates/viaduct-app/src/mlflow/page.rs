@@ -1,7 +1,10 @@
 //! Pages of answers, and what every search says.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use viaduct_base::Error;
 use viaduct_store::mlflow::Lifecycle;
+use viaduct_store::mlflow::search::Search;
 
 use super::invalid;
 
@@ -79,6 +82,17 @@ pub(super) struct Window {
 }
 
 impl PageRequest {
+    /// [`PageRequest::check`] in the registry's words.
+    pub(super) fn check_registry(&self, default: usize, max: usize) -> Result<Window, Error> {
+        match self.max_results {
+            Some(limit) if limit > max as i64 => Err(invalid(format!(
+                "Invalid value for request parameter max_results. It must be at most {max}, but \
+                 got value {limit}"
+            ))),
+            _ => self.check(default, max),
+        }
+    }
+
     pub(super) fn check(&self, default: usize, max: usize) -> Result<Window, Error> {
         let limit = match self.max_results {
             None => default,
@@ -92,29 +106,52 @@ impl PageRequest {
                     ))
                 })?,
         };
-        let offset = match self.token.as_deref() {
-            None | Some("") => 0,
-            Some(token) => token.parse().map_err(|_| {
-                invalid(format!("Invalid page token: '{token}'. Use one that a page gave."))
-            })?,
-        };
+        let offset = self.token.as_deref().map_or(Ok(0), offset_of)?;
         Ok(Window { limit, offset })
     }
 }
 
-impl Window {
-    /// Cuts the page out of everything.
-    pub(super) fn of<T>(self, all: Vec<T>) -> Page<T> {
-        let more = all.len() > self.offset.saturating_add(self.limit);
-        let items = all.into_iter().skip(self.offset).take(self.limit).collect();
-        Page { items, next: more.then(|| (self.offset + self.limit).to_string()) }
-    }
+/// A token is `{"offset": n}` in base64, as MLflow's are.
+fn token_of(offset: usize) -> String {
+    STANDARD.encode(format!("{{\"offset\": {offset}}}"))
+}
 
+fn offset_of(token: &str) -> Result<usize, Error> {
+    if token.is_empty() {
+        return Ok(0);
+    }
+    let text = STANDARD
+        .decode(token)
+        .map_err(|_| invalid("Invalid page token, could not base64-decode"))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let read: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|_| invalid(format!("Invalid page token, decoded value={text}")))?;
+    let offset = read.get("offset").and_then(serde_json::Value::as_u64);
+    offset
+        .and_then(|offset| usize::try_from(offset).ok())
+        .ok_or_else(|| invalid(format!("Invalid page token, parsed value={text}")))
+}
+
+impl Window {
     /// Makes a page of what was found from its offset on, with one item more than wanted.
     pub(super) fn of_found<T>(self, mut found: Vec<T>) -> Page<T> {
         let more = found.len() > self.limit;
         found.truncate(self.limit);
-        Page { items: found, next: more.then(|| (self.offset + self.limit).to_string()) }
+        self.of_part(found, more)
+    }
+
+    /// Makes a page of its items, when it is known whether there are more.
+    pub(super) fn of_part<T>(self, items: Vec<T>, more: bool) -> Page<T> {
+        Page { items, next: more.then(|| token_of(self.offset + self.limit)) }
+    }
+
+    /// The search of this page, and of one item more.
+    pub(super) fn search(self) -> Search {
+        Search {
+            limit: self.limit as i64 + 1,
+            offset: i64::try_from(self.offset).unwrap_or(i64::MAX),
+            ..Search::default()
+        }
     }
 }
 
@@ -128,18 +165,22 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other() {
-        let first = request(Some(2), None).check(10, 10).unwrap().of(vec![1, 2, 3]);
-        assert_eq!(first, Page { items: vec![1, 2], next: Some("2".into()) });
-        let second = request(Some(2), Some("2")).check(10, 10).unwrap().of(vec![1, 2, 3]);
-        assert_eq!(second, Page { items: vec![3], next: None });
-        let found = request(Some(2), Some("4")).check(10, 10).unwrap().of_found(vec![5, 6, 7]);
-        assert_eq!(found, Page { items: vec![5, 6], next: Some("6".into()) });
+        let first = request(Some(2), None).check(10, 10).unwrap().of_found(vec![1, 2, 3]);
+        assert_eq!(first.items, [1, 2]);
+        let token = first.next.unwrap();
+        assert_eq!(token, "eyJvZmZzZXQiOiAyfQ==");
+        let second = request(Some(2), Some(&token)).check(10, 10).unwrap();
+        assert_eq!((second.offset, second.limit), (2, 2));
+        assert_eq!(second.of_found(vec![3]), Page { items: vec![3], next: None });
     }
 
     #[test]
     fn bad_pages() {
-        for bad in [request(Some(0), None), request(Some(11), None), request(None, Some("x"))] {
+        for bad in [request(Some(0), None), request(Some(11), None)] {
             assert!(bad.check(10, 10).is_err());
+        }
+        for token in ["x", "eA==", "e30=", "eyJvZmZzZXQiOiAtMX0="] {
+            assert!(request(None, Some(token)).check(10, 10).is_err(), "{token}");
         }
     }
 }

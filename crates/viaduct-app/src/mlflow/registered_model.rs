@@ -1,16 +1,19 @@
 //! Registered models: create, get, search, describe, rename, delete, tags.
 
 use serde_json::json;
-use viaduct_base::{Error, Timestamp};
+use viaduct_base::Error;
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::mlflow::Pair;
-use viaduct_store::mlflow::registry::{self, AliasRow, ModelRow};
-use viaduct_store::mlflow::search::Field;
+use viaduct_store::mlflow::change as rows;
+use viaduct_store::mlflow::registry::{self, AliasRow, ModelParts, ModelRow, Tagged, VersionRow};
+use viaduct_store::mlflow::search::{self, Search};
 use viaduct_store::{Scope, StoreError, Tx};
 
-use super::filter::{self, Entries, Found, Subject};
+use super::change::{self, Note};
+use super::filter::{self, Subject};
 use super::model_version::{self, VersionView};
 use super::page::{Page, Query};
+use super::webhook::{self, Happened};
 use super::{invalid, limits, missing, taken};
 use crate::App;
 use crate::audit::Deed;
@@ -65,9 +68,14 @@ impl App {
                 };
                 registry::insert_model(tx, &scope, &row)?;
                 for tag in &tags {
-                    registry::set_model_tag(tx, &scope, &name, tag)?;
+                    registry::set_tag(tx, &scope, Tagged::Model(&name), tag)?;
                 }
                 let seen = view(tx, &scope, row)?;
+                let change = json!({ "description": description.as_deref().map(change::shown) });
+                let note = Note { kind: "model", id: &name, verb: "created", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                let told = Happened::model_created(&name, description.as_deref());
+                webhook::announce(&app, tx, &scope, &told)?;
                 app.record(tx, &caller, now, &deed("registered_model.created", &name, json!({})))?;
                 Ok(seen)
             })
@@ -88,7 +96,7 @@ impl App {
         self.store()
             .read("get_registered_model", move |tx| {
                 let row = find(tx, &scope, &name)?;
-                view(tx, &scope, row).map_err(Error::from)
+                view(tx, &scope, row)
             })
             .await
     }
@@ -103,26 +111,20 @@ impl App {
         query: Query,
     ) -> Result<Page<RegisteredModelView>, Error> {
         let scope = self.authorise(caller, Operation::ReadRegistry)?;
-        let mut comparisons = filter::parse(&query.filter, Subject::RegisteredModels)?;
-        let entries = Entries::take(&mut comparisons);
-        let orders = filter::parse_orders(&query.order_by, Subject::RegisteredModels)?;
-        let window = query.page.check(PAGE, PAGE_MAX)?;
+        let (filter, prompts) =
+            filter::take_prompts(filter::parse(&query.filter, Subject::RegisteredModels)?);
+        let window = query.page.check_registry(PAGE, PAGE_MAX)?;
+        let search = Search {
+            filter,
+            prompts,
+            order: filter::parse_orders(&query.order_by, Subject::RegisteredModels)?,
+            ..window.search()
+        };
         self.store()
             .read("search_registered_models", move |tx| {
-                let mut found: Vec<(ModelRow, Vec<Pair>)> = Vec::new();
-                for row in registry::list_models(tx, &scope)? {
-                    let tags = registry::list_model_tags(tx, &scope, &row.name)?;
-                    let seen = (row, tags);
-                    if entries.include(&seen.1)
-                        && filter::holds(&comparisons, |field| field_of(&seen, field))
-                    {
-                        found.push(seen);
-                    }
-                }
-                filter::sort_by_orders(&mut found, &orders, field_of);
-                let page = window.of(found);
-                let items = page.items.into_iter().map(|(row, _)| view(tx, &scope, row));
-                Ok(Page { items: items.collect::<Result<_, StoreError>>()?, next: page.next })
+                let page = window.of_found(search::registered_models(tx, &scope, &search)?);
+                let items = views(tx, &scope, page.items)?;
+                Ok(Page { items, next: page.next })
             })
             .await
     }
@@ -156,9 +158,12 @@ impl App {
         tag: Pair,
     ) -> Result<(), Error> {
         limits::registry_tag(&tag)?;
+        let app = self.clone();
         let set =
             self.change_model(caller, name, "set_registered_model_tag", move |tx, scope, row| {
-                registry::set_model_tag(tx, scope, &row.name, &tag)
+                registry::set_tag(tx, scope, Tagged::Model(&row.name), &tag)?;
+                let told = Happened::model_tag(&row.name, &tag.key, Some(&tag.value));
+                webhook::announce(&app, tx, scope, &told)
             });
         set.await.map(|_| ())
     }
@@ -174,8 +179,10 @@ impl App {
         key: &str,
     ) -> Result<(), Error> {
         let (key, verb) = (key.to_owned(), "delete_registered_model_tag");
+        let app = self.clone();
         let deleted = self.change_model(caller, name, verb, move |tx, scope, row| {
-            registry::delete_model_tag(tx, scope, &row.name, &key)
+            registry::delete_tag(tx, scope, Tagged::Model(&row.name), &key)?;
+            webhook::announce(&app, tx, scope, &Happened::model_tag(&row.name, &key, None))
         });
         deleted.await.map(|_| ())
     }
@@ -188,14 +195,28 @@ impl App {
         change: impl Fn(&mut Tx, &Scope, &mut ModelRow) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<RegisteredModelView, Error> {
         let scope = self.authorise(caller, Operation::WriteRegistry)?;
-        let (name, now) = (name.to_owned(), self.now());
+        let (name, caller, now) = (name.to_owned(), caller.clone(), self.now());
         self.store()
             .write(verb, move |tx| {
                 let mut row = find(tx, &scope, &name)?;
+                let before = row.description.clone();
+                let tags = registry::list_tags(tx, &scope, Tagged::Model(&name))?;
                 row.updated_at = now;
                 change(tx, &scope, &mut row)?;
                 registry::update_model(tx, &scope, &row)?;
-                view(tx, &scope, row).map_err(Error::from)
+                let after = registry::list_tags(tx, &scope, Tagged::Model(&name))?;
+                let gone = tags.iter().filter(|tag| after.iter().all(|new| new.key != tag.key));
+                let change = json!({
+                    "description": (before != row.description).then(|| json!({
+                        "before": before.as_deref().map(change::shown),
+                        "after": row.description.as_deref().map(change::shown),
+                    })),
+                    "tags": change::of_pairs(&tags, &after),
+                    "tags_deleted": gone.map(|tag| &tag.key).collect::<Vec<_>>(),
+                });
+                let note = Note { kind: "model", id: &name, verb, change };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                view(tx, &scope, row)
             })
             .await
     }
@@ -226,6 +247,11 @@ impl App {
                     return Err(taken(said));
                 }
                 registry::rename_model(tx, &scope, (&name, &new_name), now)?;
+                let (old, new) = (format!("model:{name}"), format!("model:{new_name}"));
+                rows::rename(tx, &scope, (&old, &new))?;
+                let change = json!({ "before": name, "after": new_name });
+                let note = Note { kind: "model", id: &new_name, verb: "renamed", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 row.name.clone_from(&new_name);
                 row.updated_at = now;
                 let seen = view(tx, &scope, row)?;
@@ -254,6 +280,9 @@ impl App {
                 let numbers: Vec<i64> = versions.iter().map(|v| v.version).collect();
                 app.enqueue_bind_models(tx)?;
                 let detail = json!({ "versions": numbers });
+                let note =
+                    Note { kind: "model", id: &name, verb: "deleted", change: detail.clone() };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 app.record(tx, &caller, now, &deed("registered_model.deleted", &name, detail))?;
                 Ok::<_, Error>(())
             })
@@ -295,28 +324,26 @@ pub(super) fn find(tx: &mut Tx, scope: &Scope, name: &str) -> Result<ModelRow, E
         .ok_or_else(|| missing(format!("Registered Model with name={name} not found")))
 }
 
-fn view(tx: &mut Tx, scope: &Scope, row: ModelRow) -> Result<RegisteredModelView, StoreError> {
-    let tags = registry::list_model_tags(tx, scope, &row.name)?;
-    let aliases = registry::list_aliases(tx, scope, &row.name)?;
-    let mut latest_versions: Vec<VersionView> = Vec::new();
-    // Versions come newest first, so the first of a stage is its latest.
-    for version in registry::list_versions(tx, scope, &row.name)? {
-        if latest_versions.iter().all(|seen| seen.row.current_stage != version.current_stage) {
-            let tags = registry::list_version_tags(tx, scope, (&row.name, version.version))?;
-            let aliases = model_version::aliases_of(&aliases, version.version);
-            latest_versions.push(VersionView { row: version, tags, aliases });
-        }
-    }
-    Ok(RegisteredModelView { row, tags, aliases, latest_versions })
+fn view(tx: &mut Tx, scope: &Scope, row: ModelRow) -> Result<RegisteredModelView, Error> {
+    let name = row.name.clone();
+    views(tx, scope, vec![row])?
+        .pop()
+        .ok_or_else(|| missing(format!("Registered Model with name={name} not found")))
 }
 
-fn field_of((row, tags): &(ModelRow, Vec<Pair>), field: &Field) -> Option<Found> {
-    let millis = |at: Timestamp| Some(Found::Number((at.as_micros() / 1000) as f64));
-    match field {
-        Field::Text("name") => Some(row.name.as_str().into()),
-        Field::Number("created_at") => millis(row.created_at),
-        Field::Number("updated_at") => millis(row.updated_at),
-        Field::Tag(key) => tags.iter().find(|tag| tag.key == *key).map(|t| t.value.as_str().into()),
-        _ => None,
-    }
+fn views(
+    tx: &mut Tx,
+    scope: &Scope,
+    rows: Vec<ModelRow>,
+) -> Result<Vec<RegisteredModelView>, StoreError> {
+    let parts = registry::of_models(tx, scope, &rows)?;
+    let latest: Vec<VersionRow> = parts.iter().flat_map(|parts| parts.latest.clone()).collect();
+    let mut latest = model_version::views(tx, scope, latest)?.into_iter();
+    let view = |(row, parts): (ModelRow, ModelParts)| RegisteredModelView {
+        row,
+        tags: parts.tags,
+        aliases: parts.aliases,
+        latest_versions: latest.by_ref().take(parts.latest.len()).collect(),
+    };
+    Ok(rows.into_iter().zip(parts).map(view).collect())
 }

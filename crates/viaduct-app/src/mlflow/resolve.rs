@@ -141,7 +141,7 @@ pub fn resolve_version(
         None => None,
     };
     let run_artifacts = run
-        .map(|run| location::artifacts(&run.artifact_uri, None))
+        .map(|run| location::stored(&run.artifact_uri))
         .transpose()
         .map_err(|refusal| unreadable("artifact_uri", refusal.detail))?;
     Ok(Some(ResolvedVersion {
@@ -200,14 +200,12 @@ pub fn read_model(blobs: &Blobs, version: &ResolvedVersion) -> Result<ModelFiles
     let file = onnx.get("data").and_then(Value::as_str).unwrap_or("model.onnx").to_owned();
     let missing = || NotServable::FileMissing { model: model.clone(), file: file.clone() };
     let blob = version.model_artifacts.join(&file).map_err(|_| missing())?;
-    let found = blobs.open_blob(&blob).map_err(|e| unreadable(e.to_string()))?;
-    if found.is_none() {
-        return Err(missing());
-    }
+    let found = blobs.local_file(&blob).map_err(|e| unreadable(e.to_string()))?;
+    let found = found.ok_or_else(missing)?;
     let signature = read.signature.as_ref();
     let inputs = column_names(signature.and_then(|s| s.inputs.as_deref()));
     let task = task_hint(signature.and_then(|s| s.outputs.as_deref()));
-    Ok(ModelFiles { onnx: absolute(&blobs.on_disk(&blob)), inputs, task })
+    Ok(ModelFiles { onnx: absolute(&found), inputs, task })
 }
 
 /// Names of the columns; a tensor counts as one when it is a column of its own.

@@ -1,20 +1,24 @@
 //! Runs: create, get, change, delete, restore, search.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
 use viaduct_base::{Error, Timestamp};
 use viaduct_domain::permission::{Caller, Operation};
 use viaduct_store::mlflow::run::{self, RunRow};
 use viaduct_store::mlflow::run_parts::{self, RunParts};
-use viaduct_store::mlflow::search::{self, RunSearch};
+use viaduct_store::mlflow::search::{self, Search};
 use viaduct_store::mlflow::{Lifecycle, Pair, pair};
 use viaduct_store::{Scope, Tx};
 
+use super::change::{self, Note};
 use super::filter::{self, Subject};
 use super::page::{Page, Query, View};
 use super::{experiment, invalid, limits, location, missing};
 use crate::App;
 
 /// The tag that holds a run's name beside the run itself, for older clients.
-const NAME_TAG: &str = "mlflow.runName";
+pub(super) const NAME_TAG: &str = "mlflow.runName";
 const STATUSES: [&str; 5] = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];
 /// MLflow's page, and its largest.
 const PAGE: usize = 1000;
@@ -78,14 +82,20 @@ impl App {
         let mut tags: Vec<Pair> = new.tags.iter().map(limits::run_tag).collect::<Result<_, _>>()?;
         let run_id = uuid::Uuid::now_v7().simple().to_string();
         let name = name_of(&new, &mut tags, &run_id)?;
-        let now = self.now();
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = tags.iter().find(|tag| !seen.insert(tag.key.clone())) {
+            return Err(invalid(format!("The tag '{}' is given twice.", twice.key)));
+        }
+        let (caller, now) = (caller.clone(), self.now());
         let started_at = match new.start_ms.filter(|ms| *ms != 0) {
             Some(ms) => limits::moment("start_time", ms)?,
             None => now,
         };
+        let base = self.blobs().base().to_owned();
         self.store()
             .write("create_run", move |tx| {
-                let experiment = experiment::find_active(tx, &scope, &new.experiment_id, now)?;
+                let experiment =
+                    experiment::find_active(tx, &scope, (&new.experiment_id, &base), now)?;
                 let row = RunRow {
                     run_id: run_id.clone(),
                     name: name.clone(),
@@ -99,10 +109,13 @@ impl App {
                     deleted_at: None,
                 };
                 run::insert(tx, &scope, &row)?;
-                for tag in &tags {
-                    pair::set_run_tag(tx, &scope, &run_id, tag)?;
-                }
-                view(tx, &scope, row)
+                pair::set_run_tags(tx, &scope, (&run_id, &row.experiment_id), &tags)?;
+                let change = json!({ "experiment_id": row.experiment_id, "name": row.name });
+                let note = Note { kind: "run", id: &run_id, verb: "created", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                let mut shown = tags.clone();
+                shown.sort_by(|a, b| a.key.cmp(&b.key));
+                Ok(RunView { row, parts: RunParts { tags: shown, ..RunParts::default() } })
             })
             .await
     }
@@ -144,10 +157,11 @@ impl App {
         let tag = named
             .map(|name| limits::run_tag(&Pair { key: NAME_TAG.to_owned(), value: name.clone() }))
             .transpose()?;
-        let id = id.to_owned();
+        let (id, caller, now) = (id.to_owned(), caller.clone(), self.now());
         self.store()
             .write("update_run", move |tx| {
                 let mut row = find_active(tx, &scope, &id)?;
+                let before = row.clone();
                 if let Some(status) = &change.status {
                     row.status.clone_from(status);
                 }
@@ -156,7 +170,14 @@ impl App {
                     row.name.clone_from(&tag.value);
                     pair::set_run_tag(tx, &scope, &id, tag)?;
                 }
+                if row == before {
+                    return Ok(row);
+                }
                 run::update(tx, &scope, &row)?;
+                let said = |row: &RunRow| json!({ "status": row.status, "name": row.name });
+                let change = json!({ "before": said(&before), "after": said(&row) });
+                let note = Note { kind: "run", id: &id, verb: "updated", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 Ok(row)
             })
             .await
@@ -186,7 +207,7 @@ impl App {
         deleted_at: Option<Timestamp>,
     ) -> Result<(), Error> {
         let scope = self.authorise(caller, Operation::WriteTracking)?;
-        let id = id.to_owned();
+        let (id, caller, now) = (id.to_owned(), caller.clone(), self.now());
         self.store()
             .write("set_run_lifecycle", move |tx| {
                 let mut row = find(tx, &scope, &id)?;
@@ -194,6 +215,9 @@ impl App {
                     if deleted_at.is_some() { Lifecycle::Deleted } else { Lifecycle::Active };
                 row.deleted_at = deleted_at;
                 run::update(tx, &scope, &row)?;
+                let verb = if deleted_at.is_some() { "deleted" } else { "restored" };
+                let note = Note { kind: "run", id: &id, verb, change: json!({}) };
+                change::note(tx, &scope, (&caller, now), &note)?;
                 Ok(())
             })
             .await
@@ -213,24 +237,21 @@ impl App {
             return Err(invalid(format!("At most {EXPERIMENTS_MAX} experiments can be searched.")));
         }
         let window = wanted.query.page.check(PAGE, PAGE_MAX)?;
-        let search = RunSearch {
+        let search = Search {
             experiment_ids: wanted.experiment_ids,
             lifecycles: wanted.view.lifecycles(),
-            comparisons: filter::parse(&wanted.query.filter, Subject::Runs)?,
+            filter: filter::parse(&wanted.query.filter, Subject::Runs)?,
             order: filter::parse_orders(&wanted.query.order_by, Subject::Runs)?,
-            limit: window.limit as i64 + 1,
-            offset: i64::try_from(window.offset).unwrap_or(i64::MAX),
+            ..window.search()
         };
         self.store()
             .read("search_runs", move |tx| {
                 let page = window.of_found(search::runs(tx, &scope, &search)?);
                 let ids: Vec<String> = page.items.iter().map(|row| row.run_id.clone()).collect();
-                let mut parts = run_parts::of_runs(tx, &scope, &ids)?;
-                let view = |row: RunRow| {
-                    let parts = parts.remove(&row.run_id).unwrap_or_default();
-                    RunView { row, parts }
-                };
-                Ok(Page { items: page.items.into_iter().map(view).collect(), next: page.next })
+                let parts = run_parts::of_runs(tx, &scope, &ids)?;
+                let items = page.items.into_iter().zip(parts);
+                let items = items.map(|(row, parts)| RunView { row, parts }).collect();
+                Ok(Page { items, next: page.next })
             })
             .await
     }

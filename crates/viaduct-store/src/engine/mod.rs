@@ -56,6 +56,40 @@ impl Failure {
 /// Takes the rows of an answer, one at a time.
 pub(crate) type Each<'a> = &'a mut dyn FnMut(Row) -> Result<(), StoreError>;
 
+/// One row where it lies, read by position: nothing is copied that is not asked for.
+pub trait Cells {
+    /// TEXT or NULL.
+    ///
+    /// # Errors
+    /// [`StoreError::Column`] when something else stands there.
+    fn text(&self, at: usize) -> Result<Option<&str>, StoreError>;
+
+    /// BIGINT or NULL.
+    ///
+    /// # Errors
+    /// As [`Cells::text`].
+    fn int(&self, at: usize) -> Result<Option<i64>, StoreError>;
+
+    /// DOUBLE PRECISION or NULL.
+    ///
+    /// # Errors
+    /// As [`Cells::text`].
+    fn real(&self, at: usize) -> Result<Option<f64>, StoreError>;
+
+    /// BYTEA or NULL.
+    ///
+    /// # Errors
+    /// As [`Cells::text`].
+    fn bytes(&self, at: usize) -> Result<Option<&[u8]>, StoreError>;
+}
+
+/// Looks at the rows of an answer, one at a time.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&dyn Cells) -> Result<(), StoreError>;
+
+pub(crate) fn odd_cell(at: usize, detail: impl Into<String>) -> StoreError {
+    StoreError::Column { column: format!("number {at}"), detail: detail.into() }
+}
+
 /// One connection. Two implementations live.
 pub(crate) trait Engine: Send {
     fn dialect(&self) -> Dialect;
@@ -69,6 +103,8 @@ pub(crate) trait Engine: Send {
     fn execute(&mut self, text: Text<'_>, values: &[Value]) -> Result<u64, Failure>;
 
     fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure>;
+
+    fn visit(&mut self, text: Text<'_>, values: &[Value], visit: Visit<'_>) -> Result<(), Failure>;
 
     fn prepare(&mut self, statement: &Statement) -> Result<(), Failure>;
 

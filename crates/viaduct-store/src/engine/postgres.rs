@@ -10,7 +10,7 @@ use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use postgres::{Client, Config, NoTls};
 
-use super::{Class, Each, Engine, Failure, Text};
+use super::{Cells, Class, Each, Engine, Failure, Text, Visit, odd_cell};
 use crate::migrate::SchemaDoor;
 use crate::{Dialect, Row, Statement, StoreError, Value};
 
@@ -18,6 +18,8 @@ use crate::{Dialect, Row, Statement, StoreError, Value};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Unacknowledged bytes for this long mean a lost network.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Compiled texts whose prepared form is kept.
+const COMPILED_KEPT: usize = 256;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -27,6 +29,8 @@ pub(crate) struct Postgres {
     pause: Arc<Pause>,
     client: Option<Client>,
     prepared: HashMap<&'static str, postgres::Statement>,
+    /// Texts that were compiled at run time; a few shapes of them come again and again.
+    compiled: HashMap<String, postgres::Statement>,
 }
 
 /// When a server that was away may be tried again; shared, so that the first connection that
@@ -71,7 +75,14 @@ pub(crate) fn new(
     if config.get_application_name().is_none() {
         config.application_name("viaduct");
     }
-    Ok(Postgres { config, door, pause, client: None, prepared: HashMap::new() })
+    Ok(Postgres {
+        config,
+        door,
+        pause,
+        client: None,
+        prepared: HashMap::new(),
+        compiled: HashMap::new(),
+    })
 }
 
 impl Postgres {
@@ -104,6 +115,7 @@ impl Postgres {
     fn drop_client(&mut self) {
         self.client = None;
         self.prepared.clear();
+        self.compiled.clear();
     }
 
     fn client(&mut self) -> Result<&mut Client, Failure> {
@@ -121,13 +133,24 @@ impl Postgres {
         Ok(prepared)
     }
 
+    /// The prepared form of a compiled text, kept while there is room.
+    fn shape(&mut self, sql: &str) -> Result<postgres::Statement, Failure> {
+        if let Some(known) = self.compiled.get(sql) {
+            return Ok(known.clone());
+        }
+        let prepared = self.client()?.prepare(sql);
+        let prepared = prepared.map_err(|e| self.failed(&e, "a compiled search"))?;
+        if self.compiled.len() >= COMPILED_KEPT {
+            self.compiled.clear();
+        }
+        self.compiled.insert(sql.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+
     fn prepared(&mut self, text: Text<'_>, values: usize) -> Result<postgres::Statement, Failure> {
         let prepared = match text {
             Text::Known(statement) => self.known(statement)?,
-            Text::Compiled(sql) => {
-                let prepared = self.client()?.prepare(sql);
-                prepared.map_err(|e| self.failed(&e, "a compiled search"))?
-            }
+            Text::Compiled(sql) => self.shape(sql)?,
         };
         if prepared.params().len() == values {
             return Ok(prepared);
@@ -193,12 +216,47 @@ impl Engine for Postgres {
         answer.map_err(|e| self.failed(&e, text.name()))
     }
 
+    fn visit(&mut self, text: Text<'_>, values: &[Value], visit: Visit<'_>) -> Result<(), Failure> {
+        let prepared = self.prepared(text, values.len())?;
+        let answer = match self.client()?.query_raw(&prepared, values) {
+            Ok(mut rows) => loop {
+                match rows.next() {
+                    Ok(Some(row)) => visit(&Place(&row)).map_err(Failure::caller)?,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            },
+            Err(error) => Err(error),
+        };
+        answer.map_err(|e| self.failed(&e, text.name()))
+    }
+
     fn prepare(&mut self, statement: &Statement) -> Result<(), Failure> {
         self.known(statement).map(|_| ())
     }
 
     fn in_transaction(&self) -> bool {
         self.client.is_some()
+    }
+}
+
+struct Place<'a>(&'a postgres::Row);
+
+impl Cells for Place<'_> {
+    fn text(&self, at: usize) -> Result<Option<&str>, StoreError> {
+        self.0.try_get(at).map_err(|e| odd_cell(at, e.to_string()))
+    }
+
+    fn int(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        self.0.try_get(at).map_err(|e| odd_cell(at, e.to_string()))
+    }
+
+    fn real(&self, at: usize) -> Result<Option<f64>, StoreError> {
+        self.0.try_get(at).map_err(|e| odd_cell(at, e.to_string()))
+    }
+
+    fn bytes(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
+        self.0.try_get(at).map_err(|e| odd_cell(at, e.to_string()))
     }
 }
 

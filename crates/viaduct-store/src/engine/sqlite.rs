@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql, ffi};
 
-use super::{Class, Each, Engine, Failure, Text};
+use super::{Cells, Class, Each, Engine, Failure, Text, Visit, odd_cell};
 use crate::statement::numbered;
 use crate::tx::Mode;
 use crate::{Dialect, Row, Statement, StoreError, Value};
@@ -39,9 +39,26 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<Sqlite, StoreError> {
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(doing)?;
-    if mode == Mode::Read {
-        connection.execute_batch("PRAGMA query_only = ON;").map_err(doing)?;
-    }
+    // Why: 2 MB, the default, makes a large transaction read its own pages again and again. It is
+    // taken as it is used.
+    let cache = match mode {
+        Mode::Write => "PRAGMA cache_size = -32768;",
+        Mode::Read => "PRAGMA cache_size = -8192; PRAGMA query_only = ON;",
+    };
+    connection.execute_batch(cache).map_err(doing)?;
+    Ok(Sqlite { connection })
+}
+
+/// Opens a file that another program made and leaves its settings as they are.
+pub(crate) fn open_foreign(path: &Path, writable: bool) -> Result<Sqlite, StoreError> {
+    let flags = match writable {
+        true => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        false => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let doing = |e: rusqlite::Error| failure(e, "opening the file", true).error;
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(doing)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(doing)?;
     Ok(Sqlite { connection })
 }
 
@@ -140,6 +157,17 @@ impl Engine for Sqlite {
         Ok(())
     }
 
+    fn visit(&mut self, text: Text<'_>, values: &[Value], visit: Visit<'_>) -> Result<(), Failure> {
+        let failed = |e| self.failed(e, text.name());
+        let mut statement = self.prepared(text).map_err(failed)?;
+        bind(&mut statement, values).map_err(failed)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(failed)? {
+            visit(&Place(row)).map_err(Failure::caller)?;
+        }
+        Ok(())
+    }
+
     fn prepare(&mut self, statement: &Statement) -> Result<(), Failure> {
         let prepared = self.connection.prepare(statement.sqlite_sql()).map(|_| ());
         prepared.map_err(|e| self.failed(e, statement.name()))
@@ -147,6 +175,39 @@ impl Engine for Sqlite {
 
     fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
+    }
+}
+
+struct Place<'a, 'b>(&'a rusqlite::Row<'b>);
+
+impl Place<'_, '_> {
+    fn get(&self, at: usize) -> Result<ValueRef<'_>, StoreError> {
+        self.0.get_ref(at).map_err(|e| odd_cell(at, e.to_string()))
+    }
+}
+
+impl Cells for Place<'_, '_> {
+    fn text(&self, at: usize) -> Result<Option<&str>, StoreError> {
+        let read = self.get(at)?.as_str_or_null();
+        read.map_err(|e| odd_cell(at, e.to_string()))
+    }
+
+    fn int(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        let read = self.get(at)?.as_i64_or_null();
+        read.map_err(|e| odd_cell(at, e.to_string()))
+    }
+
+    fn real(&self, at: usize) -> Result<Option<f64>, StoreError> {
+        match self.get(at)? {
+            // Why: SQLite's expressions give either kind of number.
+            ValueRef::Integer(v) => Ok(Some(v as f64)),
+            other => other.as_f64_or_null().map_err(|e| odd_cell(at, e.to_string())),
+        }
+    }
+
+    fn bytes(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
+        let read = self.get(at)?.as_blob_or_null();
+        read.map_err(|e| odd_cell(at, e.to_string()))
     }
 }
 

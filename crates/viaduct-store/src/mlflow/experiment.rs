@@ -20,13 +20,16 @@ pub struct ExperimentRow {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
 }
 
 statement!(
     INSERT,
     scoped,
     "INSERT INTO experiment (experiment_id, workspace_id, name, artifact_location, \
-     lifecycle_stage, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+     lifecycle_stage, created_at, updated_at, deleted_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 );
 // Why platform-wide: ids are numbers that no two workspaces share.
 statement!(
@@ -45,7 +48,7 @@ statement!(
 statement!(
     UPDATE,
     scoped,
-    "UPDATE experiment SET name = $3, lifecycle_stage = $4, updated_at = $5 \
+    "UPDATE experiment SET name = $3, lifecycle_stage = $4, updated_at = $5, deleted_at = $6 \
      WHERE workspace_id = $1 AND experiment_id = $2"
 );
 
@@ -59,6 +62,7 @@ pub fn insert(tx: &mut Tx, scope: &Scope, row: &ExperimentRow) -> Result<(), Sto
         row.lifecycle.as_str().into(),
         row.created_at.into(),
         row.updated_at.into(),
+        row.deleted_at.into(),
     ];
     tx.execute(&INSERT, &values).map(|_| ())
 }
@@ -98,11 +102,12 @@ pub fn update(tx: &mut Tx, scope: &Scope, row: &ExperimentRow) -> Result<(), Sto
         (&row.name).into(),
         row.lifecycle.as_str().into(),
         row.updated_at.into(),
+        row.deleted_at.into(),
     ];
     tx.execute(&UPDATE, &values).map(|_| ())
 }
 
-fn read(row: &Row) -> Result<ExperimentRow, StoreError> {
+pub(super) fn read(row: &Row) -> Result<ExperimentRow, StoreError> {
     Ok(ExperimentRow {
         experiment_id: row.text("experiment_id")?,
         name: row.text("name")?,
@@ -110,5 +115,6 @@ fn read(row: &Row) -> Result<ExperimentRow, StoreError> {
         lifecycle: Lifecycle::read(&row.text("lifecycle_stage")?),
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
+        deleted_at: row.opt_time("deleted_at")?,
     })
 }

@@ -2,7 +2,7 @@
 
 use viaduct_base::Timestamp;
 
-use super::Pair;
+use super::{Pair, many};
 use crate::{Row, Scope, StoreError, Tx, Value, statement};
 
 /// A logged model.
@@ -69,6 +69,12 @@ statement!(
      AND deleted_at IS NULL ORDER BY created_at DESC, model_id"
 );
 statement!(
+    LIST_BY_RUN,
+    scoped,
+    "SELECT * FROM logged_model WHERE workspace_id = $1 AND source_run_id = $2 \
+     AND deleted_at IS NULL ORDER BY created_at DESC, model_id"
+);
+statement!(
     UPDATE,
     scoped,
     "UPDATE logged_model SET status = $3, status_message = $4, updated_at = $5, deleted_at = $6 \
@@ -129,6 +135,16 @@ pub fn list(
     tx.query(&LIST, &values)?.iter().map(read).collect()
 }
 
+/// The logged models that a run made, newest first.
+pub fn list_by_run(
+    tx: &mut Tx,
+    scope: &Scope,
+    run_id: &str,
+) -> Result<Vec<LoggedModelRow>, StoreError> {
+    let values = [Value::text(scope.workspace), run_id.into()];
+    tx.query(&LIST_BY_RUN, &values)?.iter().map(read).collect()
+}
+
 /// Writes status and deletion.
 pub fn update(tx: &mut Tx, scope: &Scope, row: &LoggedModelRow) -> Result<(), StoreError> {
     let values = [
@@ -182,7 +198,21 @@ pub fn list_pairs(
     tx.query(&LIST_PAIRS, &values)?.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Result<LoggedModelRow, StoreError> {
+/// The params, or the tags, of many logged models, in the order of `ids`.
+pub fn pairs_of_models(
+    tx: &mut Tx,
+    scope: &Scope,
+    kind: PairKind,
+    ids: &[String],
+) -> Result<Vec<Vec<Pair>>, StoreError> {
+    let only = match kind {
+        PairKind::Param => " AND kind = 'param'",
+        PairKind::Tag => " AND kind = 'tag'",
+    };
+    many::pairs(tx, scope, ("logged_model_pair", "model_id", only), ids)
+}
+
+pub(super) fn read(row: &Row) -> Result<LoggedModelRow, StoreError> {
     Ok(LoggedModelRow {
         model_id: row.text("model_id")?,
         experiment_id: row.text("experiment_id")?,

@@ -1,13 +1,20 @@
 //! Tracking and registry: MLflow's objects, under MLflow's own ids, in one set of tables.
 
+pub mod change;
+pub mod collect;
+pub mod dataset;
 pub mod experiment;
 pub mod logged_model;
+mod many;
 pub mod metric;
+pub mod model_metric;
 pub mod pair;
 pub mod registry;
 pub mod run;
 pub mod run_parts;
 pub mod search;
+pub mod transfer;
+pub mod webhook;
 
 /// Active or deleted, as MLflow says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

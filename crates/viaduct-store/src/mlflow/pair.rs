@@ -1,12 +1,13 @@
 //! Params and tags: keys with a text, of runs and experiments.
 
-use super::Pair;
+use super::{Pair, many};
 use crate::{Row, Scope, StoreError, Tx, Value, statement};
 
 statement!(
     INSERT_PARAM,
     scoped,
-    "INSERT INTO param (run_id, workspace_id, key, value) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO param (run_id, workspace_id, key, value, experiment_id) VALUES ($1, $2, $3, $4, \
+     (SELECT experiment_id FROM run WHERE run_id = $1))"
 );
 statement!(
     FIND_PARAM,
@@ -21,7 +22,8 @@ statement!(
 statement!(
     SET_RUN_TAG,
     scoped,
-    "INSERT INTO run_tag (run_id, workspace_id, key, value) VALUES ($1, $2, $3, $4) \
+    "INSERT INTO run_tag (run_id, workspace_id, key, value, experiment_id) VALUES ($1, $2, $3, $4, \
+     (SELECT experiment_id FROM run WHERE run_id = $1)) \
      ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value"
 );
 statement!(
@@ -51,6 +53,95 @@ statement!(
     "SELECT key, value FROM experiment_tag \
      WHERE workspace_id = $1 AND experiment_id = $2 ORDER BY key"
 );
+
+/// Sets tags of a run of an experiment, each key once.
+pub fn set_run_tags(
+    tx: &mut Tx,
+    scope: &Scope,
+    owner: (&str, &str),
+    pairs: &[Pair],
+) -> Result<(), StoreError> {
+    let then = "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value";
+    insert_many(tx, scope, ("run_tag", owner), (pairs, then))
+}
+
+/// Adds params to a run of an experiment, each key once. One that is there already stays as it is.
+pub fn insert_params(
+    tx: &mut Tx,
+    scope: &Scope,
+    owner: (&str, &str),
+    pairs: &[Pair],
+) -> Result<(), StoreError> {
+    insert_many(tx, scope, ("param", owner), (pairs, "ON CONFLICT (run_id, key) DO NOTHING"))
+}
+
+fn insert_many(
+    tx: &mut Tx,
+    scope: &Scope,
+    (table, (run_id, experiment_id)): (&str, (&str, &str)),
+    (pairs, then): (&[Pair], &str),
+) -> Result<(), StoreError> {
+    for piece in many::pieces(pairs) {
+        let mut values: Vec<Value> = vec![run_id.into(), scope.bind()];
+        for pair in piece {
+            values.extend([(&pair.key).into(), (&pair.value).into(), experiment_id.into()]);
+        }
+        let places = many::places(piece.len(), 5);
+        let sql = format!(
+            "INSERT INTO {table} (run_id, workspace_id, key, value, experiment_id) \
+             VALUES {places} {then}"
+        );
+        tx.execute_compiled(&sql, &values)?;
+    }
+    Ok(())
+}
+
+/// Those of a run's params, or tags, that have one of these keys.
+pub fn among(
+    tx: &mut Tx,
+    scope: &Scope,
+    (run_id, of): (&str, RunPairs),
+    keys: &[&str],
+) -> Result<Vec<Pair>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let table = match of {
+        RunPairs::Params => "param",
+        RunPairs::Tags => "run_tag",
+    };
+    let mut values: Vec<Value> = vec![scope.bind(), run_id.into()];
+    values.extend(keys.iter().map(|key| Value::from(*key)));
+    let names: Vec<String> = (3..=values.len()).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "SELECT key, value FROM {table} WHERE workspace_id = $1 AND run_id = $2 AND key IN ({})",
+        names.join(", ")
+    );
+    let mut found = Vec::new();
+    tx.visit_compiled(&sql, &values, |cells| {
+        found.push(Pair { key: many::text(cells, 0)?, value: many::text(cells, 1)? });
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Which pairs of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunPairs {
+    /// Its params.
+    Params,
+    /// Its tags.
+    Tags,
+}
+
+/// The tags of many experiments, in the order of `ids`.
+pub fn tags_of_experiments(
+    tx: &mut Tx,
+    scope: &Scope,
+    ids: &[String],
+) -> Result<Vec<Vec<Pair>>, StoreError> {
+    many::pairs(tx, scope, ("experiment_tag", "experiment_id", ""), ids)
+}
 
 fn owned(scope: &Scope, owner: &str, pair: &Pair) -> [Value; 4] {
     [owner.into(), Value::text(scope.workspace), (&pair.key).into(), (&pair.value).into()]
@@ -141,6 +232,6 @@ pub fn list_experiment_tags(
     tx.query(&LIST_EXPERIMENT_TAGS, &values)?.iter().map(read).collect()
 }
 
-pub(super) fn read(row: &Row) -> Result<Pair, StoreError> {
+fn read(row: &Row) -> Result<Pair, StoreError> {
     Ok(Pair { key: row.text("key")?, value: row.text("value")? })
 }

@@ -3,7 +3,7 @@
 use viaduct_base::Timestamp;
 
 use super::Lifecycle;
-use crate::{Row, Scope, StoreError, Tx, Value, statement};
+use crate::{Cells, Row, Scope, StoreError, Tx, Value, statement};
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,9 @@ statement!(
 statement!(
     INSERT_INPUT,
     scoped,
-    "INSERT INTO run_input (run_id, workspace_id, position, name, digest, dataset_json, tags_json) \
-     VALUES ($1, $2, (SELECT COUNT(*) FROM run_input WHERE run_id = $1), $3, $4, $5, $6) \
+    "INSERT INTO run_input (run_id, workspace_id, position, name, digest, dataset_json, tags_json, \
+     context) \
+     VALUES ($1, $2, (SELECT COUNT(*) FROM run_input WHERE run_id = $1), $3, $4, $5, $6, $7) \
      ON CONFLICT (run_id, name, digest) DO NOTHING"
 );
 statement!(
@@ -180,8 +181,15 @@ pub fn insert_input(
         (&row.digest).into(),
         (&row.dataset_json).into(),
         (&row.tags_json).into(),
+        context(&row.tags_json).into(),
     ];
     tx.execute(&INSERT_INPUT, &values).map(|_| ())
+}
+
+/// What a run used a dataset for: a tag, kept beside the others so that it can be searched.
+fn context(tags_json: &str) -> Option<String> {
+    let tags: serde_json::Value = serde_json::from_str(tags_json).ok()?;
+    tags.get("mlflow.data.context")?.as_str().map(str::to_owned)
 }
 
 /// The datasets that a run read, in the order in which they were noted.
@@ -236,7 +244,30 @@ pub(super) fn read(row: &Row) -> Result<RunRow, StoreError> {
     })
 }
 
-pub(super) fn read_input(row: &Row) -> Result<RunInputRow, StoreError> {
+/// The columns that [`at`] reads.
+pub(super) const COLUMNS: &str = "run.run_id, run.experiment_id, run.name, run.user_name, \
+     run.status, run.started_at, run.ended_at, run.lifecycle_stage, run.artifact_uri, \
+     run.deleted_at";
+
+/// The run in a row of [`COLUMNS`].
+pub(super) fn at(cells: &dyn Cells) -> Result<RunRow, StoreError> {
+    let text = |at| cells.text(at).map(|text| text.unwrap_or_default().to_owned());
+    let moment = |at| cells.int(at).map(|micros| micros.map(Timestamp::from_micros));
+    Ok(RunRow {
+        run_id: text(0)?,
+        experiment_id: text(1)?,
+        name: text(2)?,
+        user_name: text(3)?,
+        status: text(4)?,
+        started_at: moment(5)?.unwrap_or(Timestamp::from_micros(0)),
+        ended_at: moment(6)?,
+        lifecycle: Lifecycle::read(cells.text(7)?.unwrap_or_default()),
+        artifact_uri: text(8)?,
+        deleted_at: moment(9)?,
+    })
+}
+
+fn read_input(row: &Row) -> Result<RunInputRow, StoreError> {
     Ok(RunInputRow {
         name: row.text("name")?,
         digest: row.text("digest")?,
@@ -245,7 +276,7 @@ pub(super) fn read_input(row: &Row) -> Result<RunInputRow, StoreError> {
     })
 }
 
-pub(super) fn read_model(row: &Row) -> Result<RunModelRow, StoreError> {
+fn read_model(row: &Row) -> Result<RunModelRow, StoreError> {
     Ok(RunModelRow {
         model_id: row.text("model_id")?,
         direction: row.text("direction")?,

@@ -1,15 +1,12 @@
 //! What hangs on runs, read for a page of them at once.
 
-use std::collections::BTreeMap;
+use viaduct_base::Timestamp;
 
 use super::Pair;
-use super::metric::{self, MetricRow};
-use super::pair;
-use super::run::{self, RunInputRow, RunModelRow};
-use crate::{Row, Scope, StoreError, Tx, Value};
-
-/// Runs asked for in one statement: both engines take more placeholders, none gains by it.
-const RUNS_PER_STATEMENT: usize = 500;
+use super::many::{self, text};
+use super::metric::MetricRow;
+use super::run::{RunInputRow, RunModelRow};
+use crate::{Cells, Scope, StoreError, Tx};
 
 /// What hangs on a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,54 +25,83 @@ pub struct RunParts {
 
 /// The parts of one run.
 pub fn of_run(tx: &mut Tx, scope: &Scope, run_id: &str) -> Result<RunParts, StoreError> {
-    Ok(RunParts {
-        metrics: metric::list_latest(tx, scope, run_id)?,
-        params: pair::list_params(tx, scope, run_id)?,
-        tags: pair::list_run_tags(tx, scope, run_id)?,
-        inputs: run::list_inputs(tx, scope, run_id)?,
-        models: run::list_models(tx, scope, run_id)?,
-    })
+    let parts = of_runs(tx, scope, &[run_id.to_owned()])?;
+    Ok(parts.into_iter().next().unwrap_or_default())
 }
 
-/// The parts of many runs, by run.
+/// The parts of many runs, in the order of `run_ids`.
 pub fn of_runs(
     tx: &mut Tx,
     scope: &Scope,
     run_ids: &[String],
-) -> Result<BTreeMap<String, RunParts>, StoreError> {
-    let mut parts: BTreeMap<String, RunParts> = BTreeMap::new();
-    for ids in run_ids.chunks(RUNS_PER_STATEMENT) {
-        for row in rows(tx, scope, ids, ("latest_metric", "key"))? {
-            parts.entry(row.text("run_id")?).or_default().metrics.push(metric::read(&row)?);
-        }
-        for row in rows(tx, scope, ids, ("param", "key"))? {
-            parts.entry(row.text("run_id")?).or_default().params.push(pair::read(&row)?);
-        }
-        for row in rows(tx, scope, ids, ("run_tag", "key"))? {
-            parts.entry(row.text("run_id")?).or_default().tags.push(pair::read(&row)?);
-        }
-        for row in rows(tx, scope, ids, ("run_input", "position"))? {
-            parts.entry(row.text("run_id")?).or_default().inputs.push(run::read_input(&row)?);
-        }
-        for row in rows(tx, scope, ids, ("run_model", "model_id"))? {
-            parts.entry(row.text("run_id")?).or_default().models.push(run::read_model(&row)?);
-        }
-    }
-    Ok(parts)
+) -> Result<Vec<RunParts>, StoreError> {
+    let mut all = vec![RunParts::default(); run_ids.len()];
+    let metrics = ("key, value, at, step, is_nan FROM latest_metric", "key");
+    each(tx, scope, metrics, (run_ids, &mut all), |parts, cells| {
+        parts.metrics.push(metric(cells)?);
+        Ok(())
+    })?;
+    each(tx, scope, ("key, value FROM param", "key"), (run_ids, &mut all), |parts, cells| {
+        parts.params.push(pair(cells)?);
+        Ok(())
+    })?;
+    each(tx, scope, ("key, value FROM run_tag", "key"), (run_ids, &mut all), |parts, cells| {
+        parts.tags.push(pair(cells)?);
+        Ok(())
+    })?;
+    let inputs = ("name, digest, dataset_json, tags_json FROM run_input", "position");
+    each(tx, scope, inputs, (run_ids, &mut all), |parts, cells| {
+        parts.inputs.push(input(cells)?);
+        Ok(())
+    })?;
+    let models = ("model_id, direction, step FROM run_model", "model_id");
+    each(tx, scope, models, (run_ids, &mut all), |parts, cells| {
+        parts.models.push(model(cells)?);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
-fn rows(
+fn each(
     tx: &mut Tx,
     scope: &Scope,
-    ids: &[String],
-    (table, order): (&'static str, &'static str),
-) -> Result<Vec<Row>, StoreError> {
-    let mut values = vec![scope.bind()];
-    values.extend(ids.iter().map(Value::from));
-    let places: Vec<String> = (2..=values.len()).map(|n| format!("${n}")).collect();
-    let sql = format!(
-        "SELECT * FROM {table} WHERE workspace_id = $1 AND run_id IN ({}) ORDER BY run_id, {order}",
-        places.join(", ")
-    );
-    tx.query_compiled(&sql, &values)
+    (what, order): (&str, &str),
+    (ids, parts): (&[String], &mut [RunParts]),
+    add: impl Fn(&mut RunParts, &dyn Cells) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let what = format!("run_id, {what}");
+    many::rows(tx, scope, (&what, "run_id", "", order), ids, |at, cells| {
+        parts.get_mut(at).map_or(Ok(()), |parts| add(parts, cells))
+    })
+}
+
+fn pair(cells: &dyn Cells) -> Result<Pair, StoreError> {
+    Ok(Pair { key: text(cells, 1)?, value: text(cells, 2)? })
+}
+
+fn metric(cells: &dyn Cells) -> Result<MetricRow, StoreError> {
+    let is_nan = cells.int(5)? == Some(1);
+    Ok(MetricRow {
+        key: text(cells, 1)?,
+        value: if is_nan { f64::NAN } else { cells.real(2)?.unwrap_or_default() },
+        at: Timestamp::from_micros(cells.int(3)?.unwrap_or_default()),
+        step: cells.int(4)?.unwrap_or_default(),
+    })
+}
+
+fn input(cells: &dyn Cells) -> Result<RunInputRow, StoreError> {
+    Ok(RunInputRow {
+        name: text(cells, 1)?,
+        digest: text(cells, 2)?,
+        dataset_json: text(cells, 3)?,
+        tags_json: text(cells, 4)?,
+    })
+}
+
+fn model(cells: &dyn Cells) -> Result<RunModelRow, StoreError> {
+    Ok(RunModelRow {
+        model_id: text(cells, 1)?,
+        direction: text(cells, 2)?,
+        step: cells.int(3)?.unwrap_or_default(),
+    })
 }

@@ -8,6 +8,8 @@ mod engine;
 mod evidence;
 mod kill;
 mod mlflow;
+mod mlflow_found;
+mod mlflow_search;
 mod opening;
 mod people;
 mod projects;

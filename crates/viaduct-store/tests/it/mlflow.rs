@@ -4,12 +4,10 @@ use viaduct_base::*;
 use viaduct_store::mlflow::experiment::{self, ExperimentRow};
 use viaduct_store::mlflow::logged_model::{self, LoggedModelRow, PairKind};
 use viaduct_store::mlflow::metric::{self, MetricRow};
-use viaduct_store::mlflow::registry::{self, AliasRow, ModelRow, VersionRow};
+use viaduct_store::mlflow::registry::{self, AliasRow, ModelRow, Tagged, VersionRow};
 use viaduct_store::mlflow::run::{self, RunInputRow, RunModelRow, RunRow};
 use viaduct_store::mlflow::run_parts;
-use viaduct_store::mlflow::search::{
-    self, Comparator, Comparison, Field, Operand, Order, RunSearch,
-};
+use viaduct_store::mlflow::search::{self, Search};
 use viaduct_store::mlflow::{Lifecycle, Pair, pair};
 use viaduct_store::{Scope, StoreError, Tx};
 
@@ -21,18 +19,17 @@ store_contract!(
     points_of_metrics,
     pairs_of_runs,
     inputs_and_models_of_runs,
-    runs_found_by_filters,
-    runs_found_in_order,
+    long_histories,
     logged_models,
     registered_models,
     versions_and_aliases,
 );
 
-fn pair(key: &str, value: &str) -> Pair {
+pub(crate) fn pair(key: &str, value: &str) -> Pair {
     Pair { key: key.to_owned(), value: value.to_owned() }
 }
 
-fn new_experiment(id: &str) -> ExperimentRow {
+pub(crate) fn new_experiment(id: &str) -> ExperimentRow {
     ExperimentRow {
         experiment_id: id.to_owned(),
         name: format!("experiment {id}"),
@@ -40,10 +37,11 @@ fn new_experiment(id: &str) -> ExperimentRow {
         lifecycle: Lifecycle::Active,
         created_at: at(1),
         updated_at: at(1),
+        deleted_at: None,
     }
 }
 
-fn new_run(id: &str, started: i64) -> RunRow {
+pub(crate) fn new_run(id: &str, started: i64) -> RunRow {
     RunRow {
         run_id: id.to_owned(),
         experiment_id: "1".to_owned(),
@@ -176,15 +174,62 @@ fn points_of_metrics(world: World) {
     assert_eq!(latest[0], point("m", 3.0, 5, 2), "the greatest step, then moment, then value");
     assert!(latest[1].value.is_nan());
     assert_eq!(latest[2], point("up", f64::MAX, 1, 0));
-    let history = |part| world.read(move |tx| metric::history(tx, &scope, ("a", "m"), part));
+    let history = |part| {
+        let part = world.read(move |tx| metric::history(tx, &scope, ("a", "m"), part)).unwrap();
+        (part.points.into_iter().map(|p| p.of("m")).collect::<Vec<_>>(), part.more)
+    };
     let all = [
         point("m", 1.0, 5, 2),
         point("m", 2.0, 5, 2),
         point("m", 3.0, 5, 2),
         point("m", 9.0, 9, 1),
     ];
-    assert_eq!(history((10, 0)).unwrap(), all);
-    assert_eq!(history((2, 1)).unwrap(), all[1..3]);
+    assert_eq!(history((10, 0)), (all.to_vec(), false));
+    assert_eq!(history((2, 1)), (all[1..3].to_vec(), true));
+    assert_eq!(history((2, 2)), (all[2..].to_vec(), false));
+}
+
+/// Points come one by one and in batches, in order and out of it, some twice: a history is the set
+/// of them, whatever was packed when.
+fn long_histories(world: World) {
+    let scope = with_runs(&world, 1);
+    let single = |i: i64| point("m", (i % 7) as f64, 1000 + i / 2, i % 50);
+    let mut calls: Vec<Vec<MetricRow>> = (0..1300).map(|i| vec![single(i)]).collect();
+    calls.push((5000..5300).map(single).collect());
+    calls.push((100..150).map(single).collect());
+    calls.push((0..20).map(|i| point("m", f64::NAN, i, i)).collect());
+    calls.push((0..40).map(|i| point(&format!("k{i}"), 1.0, 1, 0)).collect());
+    let mut naive: Vec<MetricRow> =
+        calls.iter().flatten().filter(|row| row.key == "m").cloned().collect();
+    naive.sort_by(|a, b| (a.at, a.step).cmp(&(b.at, b.step)).then(a.value.total_cmp(&b.value)));
+    naive.dedup_by(|a, b| format!("{a:?}") == format!("{b:?}"));
+    world
+        .write(move |tx| {
+            calls.iter().try_for_each(|rows| metric::log_many(tx, &scope, ("a", "1"), rows))
+        })
+        .unwrap();
+    let shown = |rows: &[MetricRow]| format!("{rows:?}");
+    for size in [1, 7, 256, 600, 5000] {
+        let (mut read, mut offset) = (Vec::new(), 0);
+        loop {
+            let part = (if size == 1 { 100 } else { size }, offset);
+            let part = world.read(move |tx| metric::history(tx, &scope, ("a", "m"), part)).unwrap();
+            offset += part.points.len();
+            read.extend(part.points.into_iter().map(|p| p.of("m")));
+            if !part.more {
+                break;
+            }
+        }
+        assert_eq!(shown(&read), shown(&naive), "pages of {size}");
+    }
+    let all = world.read(move |tx| metric::points(tx, &scope, ("a", "m"))).unwrap();
+    assert_eq!(all.len(), naive.len());
+    let latest = world.read(move |tx| metric::list_latest(tx, &scope, "a")).unwrap();
+    assert_eq!(latest.len(), 41);
+    let last = naive
+        .iter()
+        .max_by(|a, b| (a.step, a.at).cmp(&(b.step, b.at)).then(a.value.total_cmp(&b.value)));
+    assert_eq!(latest.iter().find(|row| row.key == "m"), last);
 }
 
 fn pairs_of_runs(world: World) {
@@ -204,11 +249,11 @@ fn pairs_of_runs(world: World) {
     assert_eq!(found, Some(pair("p", "1")));
     let ids = ["a", "b"].map(str::to_owned);
     let parts = world.read(move |tx| run_parts::of_runs(tx, &scope, &ids)).unwrap();
-    assert_eq!(parts["a"].params, [pair("o", "ü"), pair("p", "1")]);
-    assert_eq!(parts["a"].tags, [pair("t", "2")]);
-    assert_eq!(parts["b"].tags, [pair("u", "3")]);
+    assert_eq!(parts[0].params, [pair("o", "ü"), pair("p", "1")]);
+    assert_eq!(parts[0].tags, [pair("t", "2")]);
+    assert_eq!(parts[1].tags, [pair("u", "3")]);
     let one = world.read(move |tx| run_parts::of_run(tx, &scope, "a")).unwrap();
-    assert_eq!(one, parts["a"]);
+    assert_eq!(one, parts[0]);
     let gone = world
         .write(move |tx| {
             let first = pair::delete_run_tag(tx, &scope, "a", "t")?;
@@ -245,139 +290,8 @@ fn inputs_and_models_of_runs(world: World) {
     }
     let ids = ["a".to_owned()];
     let parts = world.read(move |tx| run_parts::of_runs(tx, &scope, &ids)).unwrap();
-    assert_eq!(
-        parts["a"].inputs, wanted_inputs,
-        "in the order in which they were noted, each once"
-    );
-    assert_eq!(parts["a"].models, wanted_models);
-}
-
-fn found(world: &World, comparisons: Vec<Comparison>, order: Vec<Order>) -> String {
-    let scope = world.scope;
-    let search = RunSearch {
-        experiment_ids: vec!["1".to_owned(), "2".to_owned()],
-        lifecycles: vec![Lifecycle::Active],
-        comparisons,
-        order,
-        limit: 100,
-        offset: 0,
-    };
-    let rows = world.read(move |tx| search::runs(tx, &scope, &search)).unwrap();
-    rows.into_iter().map(|row| row.run_id).collect()
-}
-
-fn compare(field: Field, comparator: Comparator, operand: impl Into<Op>) -> Comparison {
-    Comparison { field, comparator, operand: operand.into().0 }
-}
-
-struct Op(Operand);
-
-impl From<f64> for Op {
-    fn from(number: f64) -> Self {
-        Op(Operand::Number(number))
-    }
-}
-
-impl From<&str> for Op {
-    fn from(text: &str) -> Self {
-        Op(Operand::Text(text.to_owned()))
-    }
-}
-
-fn metric_field(key: &str) -> Field {
-    Field::Metric(key.to_owned())
-}
-
-fn logged(world: &World) {
-    let scope = world.scope;
-    world
-        .write(move |tx| {
-            for (id, value, kind) in [("a", 0.1, "x%"), ("b", 0.2, "X_y"), ("c", 0.3, "[xY]*")] {
-                metric::log(tx, &scope, id, &point("acc", value, 1, 0))?;
-                pair::insert_param(tx, &scope, id, &pair("kind", kind))?;
-                pair::set_run_tag(tx, &scope, id, &pair("o'; drop table run; --", kind))?;
-            }
-            metric::log(tx, &scope, "d", &point("acc", f64::NAN, 1, 0))
-        })
-        .unwrap();
-}
-
-fn runs_found_by_filters(world: World) {
-    with_runs(&world, 5);
-    logged(&world);
-    let kind = || Field::Param("kind".to_owned());
-    let tag = || Field::Tag("o'; drop table run; --".to_owned());
-    use Comparator::*;
-    for (comparisons, expected) in [
-        (vec![], "edcba"),
-        (vec![compare(metric_field("acc"), Greater, 0.1)], "cb"),
-        (vec![compare(metric_field("acc"), GreaterOrEqual, 0.1)], "cba"),
-        (
-            vec![
-                compare(metric_field("acc"), Less, 0.3),
-                compare(metric_field("acc"), NotEqual, 0.1),
-            ],
-            "b",
-        ),
-        (vec![compare(metric_field("none"), Less, 9.0)], ""),
-        (vec![compare(kind(), Equal, "x%")], "a"),
-        (vec![compare(kind(), NotEqual, "x%")], "cb"),
-        (vec![compare(kind(), Like, "x%")], "a"),
-        (vec![compare(kind(), Ilike, "x%")], "ba"),
-        (vec![compare(kind(), Like, "X_y")], "b"),
-        (vec![compare(kind(), Like, "[%]*")], "c"),
-        (vec![compare(kind(), Like, "%\\%")], ""),
-        (vec![compare(tag(), Ilike, "%Y%")], "cb"),
-        (
-            vec![
-                compare(Field::Text("name"), Like, "Run %"),
-                compare(Field::Text("run_id"), NotEqual, "a"),
-            ],
-            "edcb",
-        ),
-        (vec![compare(Field::Text("name"), Like, "run %")], ""),
-        (vec![compare(Field::Number("started_at"), GreaterOrEqual, 1_700_000_003_000.0)], "ed"),
-        (vec![compare(Field::Number("ended_at"), Greater, 0.0)], ""),
-    ] {
-        let shown = format!("{comparisons:?}");
-        assert_eq!(found(&world, comparisons, vec![]), expected, "{shown}");
-    }
-}
-
-fn runs_found_in_order(world: World) {
-    let scope = with_runs(&world, 5);
-    logged(&world);
-    let by = |field: Field, descending: bool| vec![Order { field, descending }];
-    for (order, expected) in [
-        (by(metric_field("acc"), true), "cbade"),
-        (by(metric_field("acc"), false), "abcde"),
-        (by(Field::Param("kind".into()), false), "bcaed"),
-        (by(Field::Text("name"), false), "abcde"),
-        (by(Field::Number("started_at"), false), "abcde"),
-        (by(Field::Number("ended_at"), true), "edcba"),
-    ] {
-        let shown = format!("{order:?}");
-        assert_eq!(found(&world, vec![], order), expected, "{shown}");
-    }
-    let page = RunSearch {
-        experiment_ids: vec!["1".into()],
-        lifecycles: vec![Lifecycle::Active, Lifecycle::Deleted],
-        comparisons: vec![],
-        order: by(metric_field("acc"), true),
-        limit: 2,
-        offset: 1,
-    };
-    let rows = world.read(move |tx| search::runs(tx, &scope, &page)).unwrap();
-    assert_eq!(rows.iter().map(|r| r.run_id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-    let none = RunSearch {
-        experiment_ids: vec![],
-        lifecycles: vec![],
-        comparisons: vec![],
-        order: vec![],
-        limit: 1,
-        offset: 0,
-    };
-    assert_eq!(world.read(move |tx| search::runs(tx, &scope, &none)).unwrap(), vec![]);
+    assert_eq!(parts[0].inputs, wanted_inputs, "in the order in which they were noted, each once");
+    assert_eq!(parts[0].models, wanted_models);
 }
 
 fn logged_models(world: World) {
@@ -455,6 +369,10 @@ fn new_version(name: &str, version: i64) -> VersionRow {
     }
 }
 
+fn everything() -> Search {
+    Search { limit: 100, ..Search::default() }
+}
+
 fn registered_models(world: World) {
     let scope = world.scope;
     world
@@ -462,16 +380,19 @@ fn registered_models(world: World) {
             for name in ["b", "a", "ä", "B"] {
                 registry::insert_model(tx, &scope, &new_model(name))?;
             }
-            registry::set_model_tag(tx, &scope, "a", &pair("k", "1"))?;
-            registry::set_model_tag(tx, &scope, "a", &pair("k", "2"))?;
-            registry::set_model_tag(tx, &scope, "a", &pair("l", "3"))?;
-            registry::delete_model_tag(tx, &scope, "a", "l")
+            registry::set_tag(tx, &scope, Tagged::Model("a"), &pair("k", "1"))?;
+            registry::set_tag(tx, &scope, Tagged::Model("a"), &pair("k", "2"))?;
+            registry::set_tag(tx, &scope, Tagged::Model("a"), &pair("l", "3"))?;
+            registry::delete_tag(tx, &scope, Tagged::Model("a"), "l")
         })
         .unwrap();
     let again = world.write(move |tx| registry::insert_model(tx, &scope, &new_model("a")));
     assert!(again.unwrap_err().is_unique("registered_model", "workspace_id, name"));
     let names = move |tx: &mut Tx| -> Result<Vec<String>, StoreError> {
-        Ok(registry::list_models(tx, &scope)?.into_iter().map(|row| row.name).collect())
+        Ok(search::registered_models(tx, &scope, &everything())?
+            .into_iter()
+            .map(|row| row.name)
+            .collect())
     };
     assert_eq!(world.read(names).unwrap(), ["B", "a", "b", "ä"], "bytewise on both");
     let described =
@@ -480,7 +401,7 @@ fn registered_models(world: World) {
     world.write(move |tx| registry::update_model(tx, &scope, &described)).unwrap();
     assert_eq!(world.read(move |tx| registry::find_model(tx, &scope, "a")).unwrap(), Some(wanted));
     assert_eq!(
-        world.read(move |tx| registry::list_model_tags(tx, &scope, "a")).unwrap(),
+        world.read(move |tx| registry::list_tags(tx, &scope, Tagged::Model("a"))).unwrap(),
         [pair("k", "2")]
     );
 }
@@ -503,9 +424,9 @@ fn versions_and_aliases(world: World) {
             registry::set_alias(tx, &scope, "m", &champion)?;
             registry::set_alias(tx, &scope, "m", &later)?;
             registry::set_alias(tx, &scope, "m", &other)?;
-            registry::set_version_tag(tx, &scope, ("m", 2), &pair("k", "1"))?;
-            registry::set_version_tag(tx, &scope, ("m", 2), &pair("l", "1"))?;
-            registry::delete_version_tag(tx, &scope, ("m", 2), "l")?;
+            registry::set_tag(tx, &scope, Tagged::Version("m", 2), &pair("k", "1"))?;
+            registry::set_tag(tx, &scope, Tagged::Version("m", 2), &pair("l", "1"))?;
+            registry::delete_tag(tx, &scope, Tagged::Version("m", 2), "l")?;
             registry::delete_version(tx, &scope, ("m", 3))?;
             Ok(taken)
         })
@@ -520,10 +441,10 @@ fn versions_and_aliases(world: World) {
     let numbers = |rows: Vec<VersionRow>| rows.iter().map(|v| v.version).collect::<Vec<_>>();
     let of = world.read(move |tx| registry::list_versions(tx, &scope, "n")).unwrap();
     assert_eq!(numbers(of), [2, 1]);
-    let all = world.read(move |tx| registry::list_all_versions(tx, &scope)).unwrap();
+    let all = world.read(move |tx| search::versions(tx, &scope, &everything())).unwrap();
     assert_eq!(numbers(all), [1, 2], "latest change first");
     assert_eq!(
-        world.read(move |tx| registry::list_version_tags(tx, &scope, ("n", 2))).unwrap(),
+        world.read(move |tx| registry::list_tags(tx, &scope, Tagged::Version("n", 2))).unwrap(),
         [pair("k", "1")]
     );
     let aliases = move |tx: &mut Tx| registry::list_aliases(tx, &scope, "n");

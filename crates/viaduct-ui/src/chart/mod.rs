@@ -13,6 +13,7 @@ pub mod ladder;
 pub mod line;
 mod scale;
 pub mod spark;
+pub mod steps;
 
 use crate::svg::Markup;
 

@@ -12,11 +12,15 @@ mod csv;
 mod decision;
 mod endpoint;
 mod evaluation;
+mod experiments;
 mod login;
 mod map;
+mod models;
 mod portfolio;
 mod project;
 mod review;
+mod run;
+mod runs;
 mod serve;
 mod serving;
 mod users;
@@ -77,6 +81,14 @@ pub fn router() -> (Router<App>, Vec<PageRow>) {
         .post("/endpoints/{endpoint}/revive", Operation::KillEndpoint, serving::revive)
         .post("/endpoints/{endpoint}/try", Operation::Predict, serving::try_it)
         .post("/rollouts/{rollout}/move", Operation::ControlRollout, serving::move_rollout)
+        .get("/experiments", Operation::ReadTracking, experiments::show)
+        .get("/experiments/{experiment}", Operation::ReadTracking, runs::show)
+        .get("/experiments/{experiment}/compare", Operation::ReadTracking, runs::compare)
+        .post("/experiments/{experiment}/restore", Operation::WriteTracking, experiments::restore)
+        .get("/runs/{run}", Operation::ReadTracking, run::show)
+        .post("/runs/{run}/restore", Operation::WriteTracking, run::restore)
+        .get("/models", Operation::ReadRegistry, models::list)
+        .get("/models/{model}", Operation::ReadRegistry, models::show)
         .get("/users", Operation::ListUsers, users::show)
         .post("/users", Operation::AddUser, users::add)
         .post("/users/{user}/disable", Operation::DisableUser, users::disable)

@@ -106,6 +106,15 @@ impl Visit {
         self.query.get(name).map(|text| text.trim()).unwrap_or_default()
     }
 
+    /// Every value of a field that the query may say more than once.
+    pub(super) fn asked_all(&self, name: &str) -> Vec<String> {
+        let uri = self.target.parse::<axum::http::Uri>().ok();
+        let said = uri
+            .and_then(|uri| axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok());
+        let said = said.map(|query| query.0).unwrap_or_default();
+        said.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect()
+    }
+
     /// A field of the form; empty when it is absent.
     pub(super) fn field(&self, name: &str) -> &str {
         self.form.get(name).map(|text| text.trim()).unwrap_or_default()

@@ -7,6 +7,7 @@ mod pages;
 mod project;
 mod review;
 mod serving;
+mod tracking;
 mod traffic;
 
 use viaduct_base::{Day, Fault, Span, Timestamp};
@@ -44,6 +45,13 @@ pub fn all() -> Result<Vec<Sample>, Fault> {
         sample("decision", &DecisionPage::sample())?,
         sample("endpoint", &EndpointPage::sample())?,
         sample("endpoint-new", &EndpointPage::sample_new())?,
+        sample("experiments", &ExperimentsPage::sample())?,
+        sample("runs", &RunsPage::sample())?,
+        sample("runs-refused", &RunsPage::sample_refused())?,
+        sample("compare", &ComparePage::sample())?,
+        sample("run", &RunPage::sample())?,
+        sample("models", &ModelsPage::sample())?,
+        sample("model", &ModelPage::sample())?,
         sample("users", &UsersPage::sample())?,
         sample("login", &LoginPage::sample())?,
         sample("evaluation", &EvaluationPage::sample())?,

@@ -38,6 +38,10 @@ pub trait Page: Template {
 pub enum Section {
     /// The portfolio and everything under a project.
     Portfolio,
+    /// Experiments and their runs.
+    Experiments,
+    /// Registered models.
+    Models,
     /// People.
     Users,
     /// The API browser.

@@ -5,4 +5,5 @@
 mod login;
 mod pages;
 mod review;
+mod tracking;
 mod world;

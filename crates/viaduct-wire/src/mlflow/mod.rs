@@ -10,9 +10,10 @@ use serde::{Serialize, Serializer};
 pub use fields::{Fields, Malformed, query_fields};
 pub use registry::{Alias, ModelVersion, ModelVersionPage, RegisteredModel, RegisteredModelPage};
 pub use tracking::{
-    Artifact, ArtifactPage, Dataset, DatasetInput, Experiment, ExperimentPage, LoggedModel,
-    LoggedModelBody, LoggedModelInfo, LoggedModelPage, Metric, MetricPage, ModelInput, ModelOutput,
-    Run, RunBody, RunInfo, RunInputs, RunOutputs, RunPage,
+    Artifact, ArtifactPage, Dataset, DatasetInput, DatasetSummaries, DatasetSummary, Experiment,
+    ExperimentPage, LoggedModel, LoggedModelBody, LoggedModelInfo, LoggedModelPage, Metric,
+    MetricPage, ModelInput, ModelMetric, ModelOutput, Run, RunBody, RunInfo, RunInputs, RunOutputs,
+    RunPage, Series,
 };
 
 /// A tag or a param.

@@ -1,6 +1,6 @@
 //! Experiments, runs, metrics, artifacts and logged models as answers.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{KeyValue, double};
 
@@ -178,15 +178,99 @@ pub struct Metric {
     pub step: i64,
 }
 
-/// A page of a metric's points.
+/// Points of one metric in the order given, written where they lie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series<'a> {
+    /// The metric's key.
+    pub key: &'a str,
+    /// The run, where an answer holds several.
+    pub run_id: Option<&'a str>,
+    /// Time in milliseconds, step, value.
+    pub points: Vec<(i64, i64, f64)>,
+}
+
+/// A metric's points, of one run or of several.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MetricPage {
+pub struct MetricPage<'a> {
     /// The page.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub metrics: Vec<Metric>,
+    #[serde(skip_serializing_if = "none_at_all", serialize_with = "all_points")]
+    pub metrics: Vec<Series<'a>>,
     /// Where the next page begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+}
+
+fn none_at_all(series: &[Series<'_>]) -> bool {
+    series.iter().all(|series| series.points.is_empty())
+}
+
+#[derive(Serialize)]
+struct PointShown<'a> {
+    key: &'a str,
+    #[serde(serialize_with = "double")]
+    value: f64,
+    timestamp: i64,
+    step: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<&'a str>,
+}
+
+fn all_points<S: Serializer>(all: &[Series<'_>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(all.iter().flat_map(|series| {
+        series.points.iter().map(|(timestamp, step, value)| PointShown {
+            key: series.key,
+            value: *value,
+            timestamp: *timestamp,
+            step: *step,
+            run_id: series.run_id,
+        })
+    }))
+}
+
+/// Datasets of experiments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatasetSummaries {
+    /// Each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dataset_summaries: Vec<DatasetSummary>,
+}
+
+/// A dataset in an experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatasetSummary {
+    /// The experiment.
+    pub experiment_id: String,
+    /// The dataset's name.
+    pub name: String,
+    /// Its digest.
+    pub digest: String,
+    /// What it was used for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+}
+
+/// A point of a metric of a logged model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelMetric {
+    /// The metric's key.
+    pub key: String,
+    /// The value.
+    #[serde(serialize_with = "double")]
+    pub value: f64,
+    /// Milliseconds.
+    pub timestamp: i64,
+    /// The step.
+    pub step: i64,
+    /// The dataset that it was measured on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset_name: Option<String>,
+    /// That dataset's digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset_digest: Option<String>,
+    /// The model.
+    pub model_id: String,
+    /// The run that measured it.
+    pub run_id: String,
 }
 
 /// A file or folder of artifacts.
@@ -258,6 +342,9 @@ pub struct LoggedModelBody {
     /// Params by key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<KeyValue>,
+    /// What runs measured of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<ModelMetric>,
 }
 
 /// A page of logged models.

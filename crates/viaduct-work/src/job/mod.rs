@@ -11,9 +11,13 @@ use std::sync::{Arc, Mutex};
 use serde::Deserialize;
 use serde_json::Value;
 use viaduct_app::App;
+use viaduct_app::mlflow::Undelivered;
 use viaduct_base::{Error, ProjectId};
 
 use crate::measure::ModelEvidence;
+
+/// The job that waits for somebody else's server.
+pub(crate) const DELIVER_WEBHOOK: &str = "deliver_webhook";
 
 /// How a job ended that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,13 @@ pub(crate) async fn run(
         "reproduce_model" => {
             let of: Reproduce = payload(value)?;
             Ok(reproduce_model::run(&app, of.project, of.asked_by).await?)
+        }
+        DELIVER_WEBHOOK => {
+            let done = app.deliver_webhook(payload(value)?).await;
+            done.map_err(|undelivered| match undelivered {
+                Undelivered::Later(why) => JobError::Retry(why),
+                Undelivered::Never(why) => JobError::Fail(why),
+            })
         }
         other => Err(JobError::Fail(format!("no job is called `{other}`"))),
     }

@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub reproduce: ReproduceConfig,
     /// Gate policy file, when named.
     pub policy: Option<PathBuf>,
+    /// Where artifacts are kept.
+    pub artifacts: viaduct_blob::Places,
+    /// Folder of MLflow's pages, when named.
+    pub mlflow_ui: Option<PathBuf>,
 }
 
 /// Which clock.
@@ -124,22 +128,34 @@ impl Config {
                     .parse("reproduce.memory_limit_mib", "a whole number of MiB")?,
             },
             policy: reader.path("gates.policy"),
+            artifacts: super::artifacts::read(&reader, &data_dir)?,
+            mlflow_ui: reader.mlflow_ui()?,
             data_dir,
         })
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     settings: &'a Settings,
 }
 
 impl Reader<'_> {
+    fn mlflow_ui(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let wanted = "a folder with `index.html`, as `…/site-packages/mlflow/server/js/build`";
+        match self.path("mlflow.ui") {
+            Some(folder) if !crate::mlflow_ui::holds_pages(&folder) => {
+                Err(self.invalid("mlflow.ui", wanted))
+            }
+            named => Ok(named),
+        }
+    }
+
     fn setting(&self, path: &'static str) -> (Option<&'static Key>, Option<Setting>) {
         let key = keys::find(path);
         (key, key.map(|key| self.settings.get(key)))
     }
 
-    fn text(&self, path: &'static str) -> String {
+    pub(super) fn text(&self, path: &'static str) -> String {
         self.setting(path).1.map(|s| s.value.text()).unwrap_or_default()
     }
 
@@ -147,7 +163,7 @@ impl Reader<'_> {
         self.setting(path).1.map(|s| s.value.items()).unwrap_or_default()
     }
 
-    fn invalid(&self, path: &'static str, wanted: impl Into<String>) -> ConfigError {
+    pub(super) fn invalid(&self, path: &'static str, wanted: impl Into<String>) -> ConfigError {
         let (key, setting) = self.setting(path);
         let hidden = key.is_some_and(|key| key.secret);
         let place = setting.as_ref().map(|s| s.origin.to_string()).unwrap_or_default();
@@ -185,6 +201,10 @@ impl Reader<'_> {
         let (path, wanted) = ("server.read_timeout", "an ISO 8601 duration, as in `PT20S`");
         let span: Span = self.parse(path, wanted)?;
         if span.to_std().is_zero() { Err(self.invalid(path, wanted)) } else { Ok(span) }
+    /// Where a relative path that this key says starts.
+    pub(super) fn base(&self, path: &'static str) -> PathBuf {
+        let origin = self.setting(path).1.map(|setting| setting.origin);
+        origin.map_or_else(|| self.settings.directory.clone(), |o| self.settings.base_of(&o))
     }
 
     fn path(&self, path: &'static str) -> Option<PathBuf> {
@@ -242,7 +262,7 @@ impl Reader<'_> {
 }
 
 /// Takes `.` and `..` out without asking the disk.
-fn tidy_path(path: &Path) -> PathBuf {
+pub(super) fn tidy_path(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for part in path.components() {
         match part {

@@ -71,6 +71,21 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("reproduce.time_limit", "PT30M", "How long a rerun may take, as ISO 8601 duration."),
     key("reproduce.memory_limit_mib", "4096", "How much memory a rerun may take, in MiB."),
+    key(
+        "mlflow.ui",
+        "",
+        "Folder `mlflow/server/js/build` of MLflow's pages; empty means the first `mlflow` or `python3` on PATH.",
+    ),
+    key(
+        "artifacts.destination",
+        "",
+        "What the artifact proxy keeps: a folder, `s3://…`, `gs://…` or `wasbs://…`; empty means `blobs` in the data directory.",
+    ),
+    key(
+        "artifacts.default_root",
+        "",
+        "Where new experiments keep artifacts: `s3://…` and the like, or a folder, that clients write to themselves; empty means the proxy.",
+    ),
     key("gates.policy", "", "Path of a gate policy file; empty means the shipped one."),
 ];
 

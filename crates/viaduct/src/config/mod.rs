@@ -6,6 +6,7 @@
 //!
 //! Invariant: the environment is read here and in `main.rs`, nowhere below.
 
+mod artifacts;
 mod check;
 mod file;
 mod keys;

@@ -152,7 +152,7 @@ def test_runs_are_found(client, experiment):
     assert [made.index(r.info.run_id) for r in second] == [3, 5] and not second.token
     frame = mlflow.search_runs([experiment.experiment_id], "metrics.acc > 0.35")
     assert sorted(frame["metrics.acc"]) == [0.4, 0.5]
-    for bad in ("metrics.acc > 'x'", "nothing = 'x'", "metrics.acc > 1 OR metrics.acc < 0"):
+    for bad in ("metrics.acc > 'x'", "nothing = 'x'", "metrics.acc > 1 XOR metrics.acc < 0"):
         with pytest.raises(MlflowException) as refused:
             client.search_runs([experiment.experiment_id], bad)
         assert refused.value.error_code == "INVALID_PARAMETER_VALUE"

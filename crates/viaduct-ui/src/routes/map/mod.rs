@@ -1,5 +1,6 @@
 //! From what the use cases answer to what pages show. Nothing is decided here.
 
+pub(super) mod change;
 pub(super) mod decision;
 pub(super) mod effect;
 pub(super) mod gate;
