@@ -42,7 +42,10 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         library: config.runtime_library.clone(),
         ..RuntimeConfig::new(&config.data_dir)
     };
-    let data_plane = GatewayConfig::new(place("gateway"), runtime.clone());
+    let mut data_plane = GatewayConfig::new(place("gateway"), runtime.clone());
+    if config.model_memory_mib > 0 {
+        data_plane.model_bytes = config.model_memory_mib.saturating_mul(1 << 20);
+    }
     let (gateway, problems) = Gateway::open(data_plane, decisions.clone(), clock.clone())
         .map_err(|e| in_dir(&place("gateway"), &e.chain()))?;
     for problem in problems {

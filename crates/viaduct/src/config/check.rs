@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub goes_on_unlogged: bool,
     /// libonnxruntime, when named.
     pub runtime_library: Option<PathBuf>,
+    /// Memory that loaded models may take together; 0 for half of the machine's.
+    pub model_memory_mib: u64,
     /// How M2 reruns training.
     pub reproduce: ReproduceConfig,
     /// Gate policy file, when named.
@@ -116,6 +118,7 @@ impl Config {
             goes_on_unlogged: reader
                 .one_of("decisions.on_log_full", &[("refuse", false), ("continue", true)])?,
             runtime_library: reader.path("runtime.library"),
+            model_memory_mib: reader.parse("runtime.model_memory_mib", "a whole number of MiB")?,
             reproduce: ReproduceConfig {
                 python: reader.program("reproduce.python"),
                 time_limit: reader

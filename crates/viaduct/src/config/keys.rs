@@ -65,6 +65,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Path of libonnxruntime.so; empty means what `viaduct setup runtime` put into the data directory.",
     ),
     key(
+        "runtime.model_memory_mib",
+        "0",
+        "Memory that loaded models may take together, in MiB; the least recently used leave; 0 means half of the machine's.",
+    ),
+    key(
         "reproduce.python",
         "",
         "Interpreter that reruns training for criterion M2; empty means M2 has no producer.",
