@@ -13,10 +13,12 @@ mod log;
 mod logged_model;
 mod model_version;
 mod page;
+pub mod parity;
 mod registered_model;
 pub mod resolve;
 mod run;
 mod run_input;
+mod servable;
 
 pub use artifact::{Artifact, Download, Listing, Upload};
 pub use experiment::{ExperimentView, NewExperiment};

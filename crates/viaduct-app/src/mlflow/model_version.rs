@@ -114,6 +114,7 @@ impl App {
                 let seen = view(tx, &scope, row)?;
                 // Why: a project may name this very version, or one that did not exist before.
                 app.enqueue_bind_models(tx)?;
+                app.enqueue_parity(tx, &new.name, version)?;
                 app.record_version(tx, &caller, now, ("model_version.created", &seen.row), detail)?;
                 Ok::<_, Error>(seen)
             })

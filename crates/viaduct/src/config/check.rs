@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub model_memory_mib: u64,
     /// How M2 reruns training.
     pub reproduce: ReproduceConfig,
+    /// The interpreter of sidecars; without it there are none.
+    pub sidecar_python: Option<PathBuf>,
+    /// How much memory a sidecar may take.
+    pub sidecar_memory_limit_mib: u64,
     /// Gate policy file, when named.
     pub policy: Option<PathBuf>,
 }
@@ -126,6 +130,9 @@ impl Config {
                 memory_limit_mib: reader
                     .parse("reproduce.memory_limit_mib", "a whole number of MiB")?,
             },
+            sidecar_python: reader.program("sidecar.python"),
+            sidecar_memory_limit_mib: reader
+                .parse("sidecar.memory_limit_mib", "a whole number of MiB")?,
             policy: reader.path("gates.policy"),
             data_dir,
         })
@@ -173,9 +180,7 @@ impl Reader<'_> {
     fn address(&self, path: &'static str, example: &str) -> Result<SocketAddr, ConfigError> {
         let text = self.text(path);
         let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-        found.ok_or_else(|| {
-            self.invalid(path, format!("an address and a port, as in `{example}`"))
-        })
+        found.ok_or_else(|| self.invalid(path, format!("an address and a port, as in `{example}`")))
     }
 
     fn at_least_one(&self, path: &'static str) -> Result<u32, ConfigError> {

@@ -28,7 +28,11 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Further host names that requests may carry; loopback names and the listen address are always allowed.",
     ),
-    key("server.grpc_listen", "", "Address and port for gRPC alone; it also answers on the main port."),
+    key(
+        "server.grpc_listen",
+        "",
+        "Address and port for gRPC alone; it also answers on the main port.",
+    ),
     key("server.connections_max", "16384", "Connections at once; further ones wait."),
     key(
         "server.read_timeout",
@@ -76,6 +80,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("reproduce.time_limit", "PT30M", "How long a rerun may take, as ISO 8601 duration."),
     key("reproduce.memory_limit_mib", "4096", "How much memory a rerun may take, in MiB."),
+    key(
+        "sidecar.python",
+        "",
+        "Interpreter that runs models which are no ONNX, in processes of their own, and that checks ONNX against its original; empty means no such model is run.",
+    ),
+    key("sidecar.memory_limit_mib", "8192", "Address space that a sidecar may take, in MiB."),
     key("gates.policy", "", "Path of a gate policy file; empty means the shipped one."),
 ];
 
