@@ -2,6 +2,7 @@
 //! missed.
 
 mod gates;
+mod serving;
 mod start;
 mod stats;
 
@@ -31,6 +32,8 @@ pub(crate) enum Bench {
         #[arg(long)]
         built: bool,
     },
+    /// Serving beside MLServer, FastAPI + onnxruntime and the bare runtime
+    Serving(serving::Options),
     /// The statistics beside scipy, gbstats, evidently and nannyml on the same data
     Stats,
 }
@@ -39,6 +42,7 @@ pub(crate) fn bench(what: &Bench) -> Outcome {
     match what {
         Bench::Start { built, data_dir } => start::start(*built, data_dir.as_deref()),
         Bench::Gates { built } => gates::gates(*built),
+        Bench::Serving(options) => serving::serving(options),
         Bench::Stats => stats::stats(),
     }
 }
