@@ -3,6 +3,7 @@
 
 mod gates;
 mod mlflow;
+mod serving;
 mod start;
 mod stats;
 
@@ -34,6 +35,8 @@ pub(crate) enum Bench {
     },
     /// Tracking beside a stock `mlflow server` on the same rows
     Mlflow(mlflow::Options),
+    /// Serving beside MLServer, FastAPI + onnxruntime and the bare runtime
+    Serving(serving::Options),
     /// The statistics beside scipy, gbstats, evidently and nannyml on the same data
     Stats,
 }
@@ -43,6 +46,7 @@ pub(crate) fn bench(what: &Bench) -> Outcome {
         Bench::Start { built, data_dir } => start::start(*built, data_dir.as_deref()),
         Bench::Gates { built } => gates::gates(*built),
         Bench::Mlflow(options) => mlflow::mlflow(options),
+        Bench::Serving(options) => serving::serving(options),
         Bench::Stats => stats::stats(),
     }
 }

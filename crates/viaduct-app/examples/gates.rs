@@ -77,6 +77,7 @@ async fn open(dir: &Path) -> Done<App> {
             is_loopback: true,
             password_params: Params::STANDARD,
             reproduce: None,
+            sidecars: None,
             data_dir: dir.to_path_buf(),
         },
     };

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use viaduct_auth::Params;
 use viaduct_base::{Clock, ClockKind, Error, Fault, Kind, SimulatedClock, Timestamp, WorkspaceId};
 use viaduct_blob::Blobs;
+use viaduct_cluster::Sidecars;
 use viaduct_decisions::DecisionLog;
 use viaduct_domain::permission::{Caller, Operation, check};
 use viaduct_domain::policy::Policy;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub password_params: Params,
     /// How to reproduce, when allowed.
     pub reproduce: Option<Reproduce>,
+    /// What runs models that are no ONNX, when allowed.
+    pub sidecars: Option<Arc<Sidecars>>,
     /// The folder of everything that is not in the database.
     pub data_dir: PathBuf,
 }

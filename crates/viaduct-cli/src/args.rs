@@ -85,6 +85,11 @@ pub enum Remote {
     },
     /// Deploy a registered model as an endpoint of its own
     Deploy(DeployArgs),
+    /// Show whether an ONNX version says what the model it was made of says
+    Parity {
+        /// The version, as in `churn/3`
+        model: String,
+    },
     /// Bring a new version into service step by step
     Rollout {
         #[command(subcommand)]

@@ -15,6 +15,7 @@ mod gates;
 mod manifest;
 mod measure;
 mod nouns;
+mod parity;
 mod people;
 mod printer;
 mod problem;

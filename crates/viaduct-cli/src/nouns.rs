@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::args::{DeleteWhat, DescribeArgs, Described, GetArgs, Listed, Remote};
 use crate::client::segment;
-use crate::{Failure, Session, decisions, gates, measure, people, rollout, serving, table};
+use crate::{Failure, Session, decisions, gates, measure, parity, people, rollout, serving, table};
 
 impl Remote {
     pub(crate) fn run(&self, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -18,6 +18,7 @@ impl Remote {
                 serving::delete(session, name)
             }
             Remote::Deploy(args) => serving::deploy(session, args),
+            Remote::Parity { model } => parity::parity(session, model),
             Remote::Rollout { verb } => rollout::run(session, verb),
             Remote::Kill(args) => serving::kill(session, args),
             Remote::Revive { endpoint } => serving::revive(session, endpoint),

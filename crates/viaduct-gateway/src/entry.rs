@@ -123,7 +123,9 @@ impl Entry {
             (Err(Error::Refused(refusal)), Some(call))
                 if refusal.kind == Kind::ContractViolation =>
             {
-                self.stopped().walk(&key, |_| Ok(call.into()))
+                // A fallback that has no answer either leaves the caller with the first reason.
+                let spared = self.stopped().walk(&key, |_| Ok(call.into()));
+                spared.map_err(|_| Error::Refused(refusal))
             }
             (decided, _) => decided,
         };

@@ -12,6 +12,7 @@ use crate::asked::{Asked, Inputs, scalar_text};
 use crate::call::{Answer, CallKey};
 use crate::endpoint::{self, Endpoint};
 use crate::gateway::Gateway;
+use crate::infer_named;
 use crate::settle::Decided;
 
 /// Per-row tensors of ours, ignored by the model.
@@ -358,6 +359,7 @@ fn direct(decided: &Decided, outputs: &Outputs, wanted: &[String]) -> Vec<Output
     if let Some(values) = &outputs.value {
         tensors.push(column("value", TensorData::Float(values.clone())));
     }
+    tensors.extend(outputs.named.iter().map(|output| infer_named::of_columns(output, count)));
     let way = |row: &BatchRow| decided.way(row);
     if decided.batch.ways.iter().any(|way| !way.action.is_empty()) {
         let action = |row| way(row).map(|way| way.action.clone()).filter(|a| !a.is_empty());
@@ -425,6 +427,7 @@ fn tensors(answers: &[Answer]) -> Vec<OutputTensor> {
         }
     }
     tensors.extend(probabilities(answers));
+    tensors.extend(infer_named::of_answers(answers));
     if answers.iter().any(|answer| answer.action.is_some()) {
         let actions = answers.iter().map(|answer| answer.action.clone()).collect();
         tensors.push(column("action", TensorData::Text(actions)));

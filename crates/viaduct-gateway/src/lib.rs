@@ -20,6 +20,7 @@ mod gateway;
 mod guard;
 mod histogram;
 mod infer;
+mod infer_named;
 mod limits;
 mod metadata;
 mod metrics;

@@ -75,13 +75,26 @@ fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
             "label" => Some(column(name, label_type(model.as_deref()))),
             "probability" | "value" => Some(column(name, "FP64")),
             "probabilities" => Some(TensorMetadata { shape: vec![-1, -1], ..column(name, "FP64") }),
-            _ => None,
+            _ => named(name, model.as_deref()?),
         })
         .collect();
     if endpoint.spec.rule.is_some() {
         outputs.push(column("action", "BYTES"));
     }
     outputs
+}
+
+/// An output under the model's own name, as its answers carry it.
+fn named(name: &str, model: &Model) -> Option<TensorMetadata> {
+    let output = model.signature().outputs.iter().find(|output| output.name == name)?;
+    let datatype = match output.datatype.as_str() {
+        "FP32" | "FP64" => "FP64",
+        "INT32" | "INT64" => "INT64",
+        "BOOL" => "BOOL",
+        _ => "BYTES",
+    };
+    let width = output.shape.get(1).copied().unwrap_or(1);
+    Some(TensorMetadata { shape: vec![-1, width], ..column(name, datatype) })
 }
 
 fn label_type(model: Option<&Model>) -> &'static str {

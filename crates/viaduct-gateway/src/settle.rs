@@ -306,7 +306,6 @@ impl Decided {
     pub(crate) fn only_outputs(&self) -> Option<&Outputs> {
         let [outputs] = self.batch.outputs.as_slice() else { return None };
         let is_direct = outputs.rows == self.batch.rows.len()
-            && outputs.named.is_empty()
             && self.batch.rows.iter().enumerate().all(|(number, row)| {
                 row.answered == Answered::Output
                     && row.output.is_some_and(|at| at.row as usize == number)

@@ -125,6 +125,7 @@ impl World {
             is_loopback: true,
             password_params: Params::CHEAP_FOR_TESTS,
             reproduce: None,
+            sidecars: None,
             data_dir: dir.path().to_owned(),
         };
         let parts = Parts {

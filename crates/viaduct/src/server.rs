@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::{Extension, Router};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use viaduct_api::guard::AllowedHosts;
 use viaduct_api::mlflow::ui::Pages;
@@ -26,6 +26,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// these go on reading and answering.
 const SPARE_THREADS: usize = 2;
 
+/// Connections that the operating system keeps until they are taken. Why more than the standard
+/// library's 128: whoever comes in a burst and finds no room waits a second and tries again.
+const WAITING_MAX: u32 = 4096;
+
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -40,11 +44,11 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let app = wiring::open(&config).await?;
-    let listener = bind(config.listen).await?;
+    let listener = bind(config.listen)?;
     let address = listener.local_addr().unwrap_or(config.listen);
     let mut doors = vec![(listener, router(app.clone(), &config, address))];
     if let Some(wanted) = config.grpc_listen {
-        let listener = bind(wanted).await?;
+        let listener = bind(wanted)?;
         let address = listener.local_addr().unwrap_or(wanted);
         tracing::info!(%address, "gRPC answers");
         doors.push((listener, grpc_router(app.clone(), &config, address)));
@@ -144,8 +148,8 @@ async fn stop_asked_for() {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    listen_on(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Failure::Usage(format!(
             "`{address}` is in use by another process: stop it, or use `--listen {}:{}`",
             address.ip(),
@@ -161,6 +165,17 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
         )),
         _ => Failure::Broken(format!("cannot answer on `{address}`: {error}")),
     })
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As the standard library does: a server that was killed starts again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
 }
 
 /// A store that does not open, as a failure of the command.

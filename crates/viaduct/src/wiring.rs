@@ -10,6 +10,7 @@ use viaduct_auth::Params;
 use viaduct_base::{Clock, Error, SimulatedClock, SystemClock, Timestamp};
 use viaduct_blob::Blobs;
 use viaduct_cli::Failure;
+use viaduct_cluster::{SidecarOptions, Sidecars};
 use viaduct_decisions::{DecisionLog, Durability, LogOptions, OnFull};
 use viaduct_domain::policy::Policy;
 use viaduct_gateway::{Gateway, GatewayConfig};
@@ -42,7 +43,10 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         library: config.runtime_library.clone(),
         ..RuntimeConfig::new(&config.data_dir)
     };
-    let data_plane = GatewayConfig::new(place("gateway"), runtime.clone());
+    let mut data_plane = GatewayConfig::new(place("gateway"), runtime.clone());
+    if config.model_memory_mib > 0 {
+        data_plane.model_bytes = config.model_memory_mib.saturating_mul(1 << 20);
+    }
     let (gateway, problems) = Gateway::open(data_plane, decisions.clone(), clock.clone())
         .map_err(|e| in_dir(&place("gateway"), &e.chain()))?;
     for problem in problems {
@@ -52,6 +56,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         is_loopback: config.listen.ip().is_loopback(),
         password_params: Params::STANDARD,
         reproduce: reproduce(config),
+        sidecars: sidecars(config)?,
         data_dir: config.data_dir.clone(),
     };
     let parts =
@@ -154,6 +159,17 @@ fn reproduce(config: &Config) -> Option<Reproduce> {
         time_limit: config.reproduce.time_limit.to_std(),
         memory_limit_mib: config.reproduce.memory_limit_mib,
     })
+}
+
+fn sidecars(config: &Config) -> Result<Option<Arc<Sidecars>>, Failure> {
+    let Some(python) = config.sidecar_python.clone() else { return Ok(None) };
+    let data_dir =
+        std::path::absolute(&config.data_dir).map_err(|e| in_dir(&config.data_dir, &e))?;
+    let folder = data_dir.join("sidecar");
+    let memory_limit_mib = config.sidecar_memory_limit_mib;
+    let options = SidecarOptions { python, folder: folder.clone(), memory_limit_mib };
+    let opened = Sidecars::new(options).map_err(|e| in_dir(&folder, &e))?;
+    Ok(Some(Arc::new(opened)))
 }
 
 fn in_dir(path: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -5,6 +5,7 @@ No hang, no wrong answer, a clear error, and recovery without help.
 
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -318,6 +319,40 @@ def test_database_away_under_load_and_a_restart_meanwhile(make, own_postgres):
     people.become("ada")
     load.is_all_there(server)
     assert server.get("/readyz").json()["degraded"] == []
+
+
+def signal_all(cluster, which):
+    """A signal to the postmaster and to every process of its own."""
+    postmaster = int((cluster.dir / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, which)
+    found = subprocess.run(["pgrep", "-P", str(postmaster)], capture_output=True, text=True)
+    for child in found.stdout.split():
+        os.kill(int(child), which)
+
+
+def test_a_database_that_is_silent_hangs_nobody(make, own_postgres):
+    server = make("--database", own_postgres.database())
+    register(server, "leads", "good")
+    deploy(server, "leads")
+    decision = ask(server, "leads", [row()]).json()["decisions"][0]["decision_id"]
+    outcome = {"decision_id": decision, "label": True, "value": 5.0}
+    signal_all(own_postgres, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            began = time.monotonic()
+            waiting = [pool.submit(server.post, "/api/v1/outcomes", [outcome]) for _ in range(40)]
+            with Load(server, "leads", callers=2, outcomes=False) as load:
+                assert eventually(lambda: len(load.decisions) > 100, 20), "predictions do not wait for it"
+            answers = [one.result(90) for one in waiting]
+            took = time.monotonic() - began
+        assert not load.refused, load.refused[:2]
+        assert all(away(answer) for answer in answers), [a.text for a in answers][:2]
+        assert took < 45, took
+    finally:
+        signal_all(own_postgres, signal.SIGCONT)
+    came = eventually(lambda: server.post("/api/v1/outcomes", [outcome]).status < 300, 30)
+    assert came, f"no recovery\n{server.log()}"
+    assert "5.0" in server.get(f"/api/v1/decisions/{decision}").text
 
 
 def test_a_rollout_is_rolled_back_while_the_database_is_away(make, own_postgres):

@@ -171,7 +171,8 @@ def isolation():
     model = IsolationForest(n_estimators=20, random_state=1).fit(exact(600))
     asked = exact(ROWS, seed=12)
     onnx = skl(model, matrix_type(), target_opset={"": 15, "ai.onnx.ml": 3})
-    return Case(onnx, wide(asked), label=model.predict(asked))
+    return Case(onnx, wide(asked), label=model.predict(asked),
+                named={"scores": model.decision_function(asked)})
 
 
 def tfidf():

@@ -6,7 +6,7 @@ import sys
 
 from serving_world import endpoint, trained  # noqa: F401
 
-LIMIT_S = 45
+LIMIT_S = 30
 OPERATIONS = [
     "/api/v1/endpoints/{endpoint}/predict", "/v2/models/{name}/infer", "/v2/models/{name}",
     "/v2/models/{name}/config", "/v2/models/{name}/stats", "/v2/models/{name}/versions/{version}/infer",

@@ -150,6 +150,19 @@ def test_ten_thousand_idle_connections(endpoint):
     restart(endpoint.server, f"PT{WAIT_S}S")
 
 
+def test_a_burst_of_connections_finds_room(endpoint):
+    """The kernel's answer to a full queue is silence, and the client tries again after a second."""
+    burst, slow = [], 0
+    for _ in range(3000):
+        began = time.monotonic()
+        burst.append(socket.create_connection(("127.0.0.1", endpoint.server.port), timeout=20))
+        slow += time.monotonic() - began > 0.9
+    for connection in burst:
+        connection.close()
+    # One is the machine's own pause.
+    assert slow <= 1, f"{slow} were not let in at once"
+
+
 def test_no_more_connections_than_allowed_and_none_is_lost(servers):
     server = servers("few", VIADUCT__SERVER__CONNECTIONS_MAX="3", VIADUCT__SERVER__READ_TIMEOUT="PT1S")
     idle = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(20)]

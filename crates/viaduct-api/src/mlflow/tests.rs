@@ -58,6 +58,7 @@ pub(super) async fn server() -> Server {
         is_loopback: true,
         password_params: Params::CHEAP_FOR_TESTS,
         reproduce: None,
+        sidecars: None,
         data_dir: dir.path().to_owned(),
     };
     let parts = Parts {

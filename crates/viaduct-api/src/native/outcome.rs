@@ -1,12 +1,14 @@
 //! Outcomes come in.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use viaduct_app::App;
 use viaduct_app::outcome::{Refers, Report};
 use viaduct_base::{DecisionId, Error, FieldError, Kind, Refusal, Timestamp};
@@ -17,6 +19,18 @@ use crate::authenticate::ConsumerKey;
 use crate::extract::{Body, Who, id};
 use crate::problem::Problem;
 use crate::routes::{Routes, doc};
+
+/// Why: a database that is stopped, or whose disk is, keeps its connections and says nothing.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+fn silent() -> Error {
+    let detail = format!(
+        "the database did not answer within {} s, and may record the outcomes yet: look at the \
+         decision before you send them again",
+        PATIENCE.as_secs()
+    );
+    Refusal::new(Kind::DatabaseAway, detail).with_retry_after(5).into()
+}
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -136,7 +150,8 @@ async fn record(
         return Err(Error::from(refusal).into());
     }
     let key = key.map(|ConsumerKey(key)| key);
-    let recorded = app.record_outcomes(&caller, key.as_ref(), reports).await?;
+    let recorded = app.record_outcomes(&caller, key.as_ref(), reports);
+    let recorded = timeout(PATIENCE, recorded).await.map_err(|_| silent())??;
     Ok((StatusCode::CREATED, Json(json!({ "outcomes": recorded }))))
 }
 

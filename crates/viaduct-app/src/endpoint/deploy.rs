@@ -11,7 +11,7 @@ use viaduct_store::{Scope, Tx, rollout};
 use super::list::{EndpointView, no_endpoint};
 use crate::App;
 use crate::audit::Deed;
-use crate::mlflow::resolve::{read_model, resolve_version};
+use crate::mlflow::resolve::resolve_version;
 
 /// What a deployment did.
 #[derive(Debug, Clone, Serialize)]
@@ -266,7 +266,7 @@ impl Work {
                     spec.model, spec.model.name
                 ),
             ),
-            Some(version) => match read_model(self.app.blobs(), &version) {
+            Some(version) => match self.app.check_servable(&version) {
                 Ok(_) => return Ok(Vec::new()),
                 Err(reason) => Refusal::new(Kind::ModelNotServable, reason.to_string()),
             },

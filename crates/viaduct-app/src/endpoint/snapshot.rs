@@ -5,15 +5,15 @@ use viaduct_domain::manifest::{self, EndpointSpec, ModelRef, Pick};
 use viaduct_domain::stage::{Stage, State};
 use viaduct_domain::trial::RegisteredTrial;
 use viaduct_gateway::{
-    Challenger, ConsumerSnapshot, EndpointSnapshot, Engine, Fallback, Guard, InputRetention,
-    Killed, Limits, Mode, ServedModel, Snapshot,
+    Challenger, ConsumerSnapshot, EndpointSnapshot, Fallback, Guard, InputRetention, Killed,
+    Limits, Mode, ServedModel, Snapshot,
 };
 use viaduct_store::binding;
 use viaduct_store::endpoint::{self, EndpointRow};
 use viaduct_store::{Scope, Tx, consumer, rollout, serving, trial, workspace};
 
 use crate::App;
-use crate::mlflow::resolve::{read_model, resolve_version};
+use crate::mlflow::resolve::resolve_version;
 use crate::project::{Project, load};
 
 /// Versions looked back at for the one before.
@@ -33,8 +33,13 @@ impl App {
         let scope = Scope::of(self.workspace());
         let snapshot =
             self.store().read("build_snapshot", move |tx| app.snapshot(tx, &scope, now)).await?;
-        let gateway = self.gateway().clone();
-        let published = tokio::task::spawn_blocking(move || gateway.publish(snapshot));
+        let (app, gateway) = (self.clone(), self.gateway().clone());
+        let published = tokio::task::spawn_blocking(move || {
+            let wanted = snapshot.clone();
+            let problems = gateway.publish(snapshot)?;
+            app.retain_sidecars(&wanted);
+            Ok::<_, Error>(problems)
+        });
         let problems = published.await.map_err(|e| Fault::caused("publish the snapshot", e))??;
         for problem in problems {
             tracing::warn!(endpoint = %problem.endpoint, "{}", problem.detail);
@@ -220,15 +225,8 @@ impl App {
             pick: Pick::Version(u64::try_from(number).unwrap_or_default()),
         };
         let Some(version) = resolve_version(tx, scope, &reference)? else { return Ok(None) };
-        match read_model(self.blobs(), &version) {
-            Ok(files) => Ok(Some(ServedModel {
-                name: version.name,
-                version: version.version,
-                onnx: files.onnx,
-                features: Some(files.inputs).filter(|inputs| !inputs.is_empty()),
-                classes: None,
-                engine: Engine::Onnx,
-            })),
+        match self.servable(version) {
+            Ok(served) => Ok(Some(served)),
             Err(reason) => {
                 tracing::warn!(%endpoint, "{reason}");
                 Ok(None)

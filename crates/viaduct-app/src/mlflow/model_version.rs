@@ -118,6 +118,7 @@ impl App {
                 // Why: a project may name this very version, or one that did not exist before.
                 app.enqueue_bind_models(tx)?;
                 webhook::announce(&app, tx, &scope, &Happened::version_created(&seen))?;
+                app.enqueue_parity(tx, &new.name, version)?;
                 app.record_version(tx, &caller, now, ("model_version.created", &seen.row), detail)?;
                 Ok::<_, Error>(seen)
             })

@@ -78,12 +78,23 @@ pub enum NotServable {
         detail: String,
     },
     /// Its flavors hold no ONNX graph.
-    #[error("`{model}` has the flavor `{flavor}` and only ONNX is served: {}", convert(flavor))]
+    #[error(
+        "`{model}` has the flavor `{flavor}` and only ONNX is served without `sidecar.python`: {}",
+        convert(flavor)
+    )]
     NotOnnx {
         /// Name and version.
         model: String,
         /// Its flavor.
         flavor: String,
+    },
+    /// Its sidecar cannot run.
+    #[error("`{model}` needs a sidecar: {detail}")]
+    NoSidecar {
+        /// Name and version.
+        model: String,
+        /// Why there is none.
+        detail: String,
     },
     /// The ONNX file is not there.
     #[error("`{file}` of `{model}` is missing from its artifacts: log the model again")]
@@ -161,10 +172,17 @@ pub fn run_artifact(version: &ResolvedVersion, path: &str) -> Option<BlobPath> {
 }
 
 #[derive(Deserialize)]
-struct MlModel {
+pub(super) struct MlModel {
     #[serde(default)]
-    flavors: std::collections::BTreeMap<String, Value>,
+    pub(super) flavors: std::collections::BTreeMap<String, Value>,
     signature: Option<Signature>,
+}
+
+impl MlModel {
+    /// Column names of the signature in order; empty when there is none.
+    pub(super) fn input_names(&self) -> Vec<String> {
+        column_names(self.signature.as_ref().and_then(|s| s.inputs.as_deref()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -173,11 +191,11 @@ struct Signature {
     outputs: Option<String>,
 }
 
-/// Reads what the version's `MLmodel` file says, and finds the ONNX file. Blocking.
-///
-/// # Errors
-/// [`NotServable`] names the model, its flavor and the command that converts it.
-pub fn read_model(blobs: &Blobs, version: &ResolvedVersion) -> Result<ModelFiles, NotServable> {
+/// The version's `MLmodel` file.
+pub(super) fn read_mlmodel(
+    blobs: &Blobs,
+    version: &ResolvedVersion,
+) -> Result<MlModel, NotServable> {
     let model = format!("{}/{}", version.name, version.version);
     let unreadable = |detail: String| NotServable::Unreadable { model: model.clone(), detail };
     let path = version.model_artifacts.join("MLmodel").map_err(|e| unreadable(e.to_string()))?;
@@ -190,8 +208,17 @@ pub fn read_model(blobs: &Blobs, version: &ResolvedVersion) -> Result<ModelFiles
         })?;
     let text = std::str::from_utf8(&bytes).map_err(|e| unreadable(e.to_string()))?;
     let options = serde_saphyr::options! { with_snippet: false };
-    let read: MlModel = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|e| unreadable(e.to_string()))?;
+    serde_saphyr::from_str_with_options(text, options).map_err(|e| unreadable(e.to_string()))
+}
+
+/// Reads what the version's `MLmodel` file says, and finds the ONNX file. Blocking.
+///
+/// # Errors
+/// [`NotServable`] names the model, its flavor and the command that converts it.
+pub fn read_model(blobs: &Blobs, version: &ResolvedVersion) -> Result<ModelFiles, NotServable> {
+    let model = format!("{}/{}", version.name, version.version);
+    let unreadable = |detail: String| NotServable::Unreadable { model: model.clone(), detail };
+    let read = read_mlmodel(blobs, version)?;
     let Some(onnx) = read.flavors.get("onnx") else {
         let own = read.flavors.keys().find(|name| *name != "python_function");
         let flavor = own.map_or_else(|| "python_function".to_owned(), Clone::clone);
@@ -203,7 +230,7 @@ pub fn read_model(blobs: &Blobs, version: &ResolvedVersion) -> Result<ModelFiles
     let found = blobs.local_file(&blob).map_err(|e| unreadable(e.to_string()))?;
     let found = found.ok_or_else(missing)?;
     let signature = read.signature.as_ref();
-    let inputs = column_names(signature.and_then(|s| s.inputs.as_deref()));
+    let inputs = read.input_names();
     let task = task_hint(signature.and_then(|s| s.outputs.as_deref()));
     Ok(ModelFiles { onnx: absolute(&found), inputs, task })
 }
@@ -244,7 +271,7 @@ fn name_of(spec: &Value) -> Option<&str> {
     spec.get("name").and_then(Value::as_str)
 }
 
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 

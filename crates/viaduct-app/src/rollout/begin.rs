@@ -16,7 +16,7 @@ use viaduct_store::{Scope, Tx, serving};
 use super::view::RolloutView;
 use crate::App;
 use crate::endpoint::no_endpoint;
-use crate::mlflow::resolve::{ResolvedVersion, read_model, resolve_version};
+use crate::mlflow::resolve::{ResolvedVersion, resolve_version};
 use crate::project::load;
 
 /// What a person asks for.
@@ -169,7 +169,7 @@ impl App {
         if serving::find_kill(tx, scope, row.id)?.is_some() {
             return conflict(format!("`{name}` is killed: `viaduct revive {name}` first"));
         }
-        if let Err(reason) = read_model(self.blobs(), version) {
+        if let Err(reason) = self.check_servable(version) {
             return Err(Refusal::new(Kind::ModelNotServable, reason.to_string()).into());
         }
         let Some(id) = row.project_id else { return Ok(()) };

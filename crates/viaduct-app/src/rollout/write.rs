@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use viaduct_base::{Error, Fault, Timestamp};
 use viaduct_domain::manifest::{EndpointSpec, ModelRef, Pick};
-use viaduct_domain::permission::Caller;
+use viaduct_domain::permission::{Caller, Who};
 use viaduct_domain::rollout::{Event, Move, Phase};
 use viaduct_store::endpoint;
 use viaduct_store::mlflow::registry::{self, AliasRow};
@@ -94,7 +94,12 @@ impl App {
                 if was_full {
                     self.rebind(tx, scope, &row, row.from_version, now)?;
                 }
-                self.alert_of_rollback(tx, scope, &row)
+                // A person who asked for it needs no alert.
+                if caller.who == Who::System {
+                    self.alert_of_rollback(tx, scope, &row)
+                } else {
+                    Ok(())
+                }
             }
             _ => Ok(()),
         }

@@ -91,10 +91,13 @@ fn endpoint<'a>(
         None => Some(false),
         Some(_) => reader.word(at, "on_violation", &words),
     };
-    if on_violation == Some(true) && fallback.is_error() {
+    // The version before is not asked about a row that the contract stopped.
+    let asks_nothing = matches!(fallback, Fallback::Constant { .. }) || business_as_usual.is_some();
+    if on_violation == Some(true) && (fallback.is_error() || !asks_nothing) {
         reader.say(
             &at.pointer("on_violation"),
-            "`on_violation: fallback` needs a `fallback` other than `error`",
+            "`on_violation: fallback` needs a `fallback` that asks no model: a constant, or one with \
+             `business_as_usual` beside it",
         );
     }
     Some(EndpointSpec {

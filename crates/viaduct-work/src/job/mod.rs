@@ -3,6 +3,7 @@
 mod ground;
 mod measure_project;
 mod model_evidence;
+mod parity;
 mod reproduce_model;
 
 use std::collections::HashMap;
@@ -55,6 +56,12 @@ struct Reproduce {
     asked_by: String,
 }
 
+#[derive(Deserialize)]
+struct OfVersion {
+    model: String,
+    version: i64,
+}
+
 fn payload<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, JobError> {
     serde_json::from_value(value).map_err(|e| JobError::Fail(format!("bad payload: {e}")))
 }
@@ -68,6 +75,10 @@ pub(crate) async fn run(
 ) -> Result<(), JobError> {
     match kind.as_str() {
         "bind_models" => Ok(app.bind_models().await?),
+        "check_parity" => {
+            let of: OfVersion = payload(value)?;
+            Ok(parity::run(&app, &of.model, of.version).await?)
+        }
         "measure_project" => {
             let of: OfProject = payload(value)?;
             measure_project::run(&app, of.project, &cache).await?;

@@ -40,8 +40,14 @@ pub(crate) struct Config {
     pub goes_on_unlogged: bool,
     /// libonnxruntime, when named.
     pub runtime_library: Option<PathBuf>,
+    /// Memory that loaded models may take together; 0 for half of the machine's.
+    pub model_memory_mib: u64,
     /// How M2 reruns training.
     pub reproduce: ReproduceConfig,
+    /// The interpreter of sidecars; without it there are none.
+    pub sidecar_python: Option<PathBuf>,
+    /// How much memory a sidecar may take.
+    pub sidecar_memory_limit_mib: u64,
     /// Gate policy file, when named.
     pub policy: Option<PathBuf>,
     /// Where artifacts are kept.
@@ -120,6 +126,7 @@ impl Config {
             goes_on_unlogged: reader
                 .one_of("decisions.on_log_full", &[("refuse", false), ("continue", true)])?,
             runtime_library: reader.path("runtime.library"),
+            model_memory_mib: reader.parse("runtime.model_memory_mib", "a whole number of MiB")?,
             reproduce: ReproduceConfig {
                 python: reader.program("reproduce.python"),
                 time_limit: reader
@@ -127,6 +134,9 @@ impl Config {
                 memory_limit_mib: reader
                     .parse("reproduce.memory_limit_mib", "a whole number of MiB")?,
             },
+            sidecar_python: reader.program("sidecar.python"),
+            sidecar_memory_limit_mib: reader
+                .parse("sidecar.memory_limit_mib", "a whole number of MiB")?,
             policy: reader.path("gates.policy"),
             artifacts: super::artifacts::read(&reader, &data_dir)?,
             mlflow_ui: reader.mlflow_ui()?,
@@ -186,9 +196,7 @@ impl Reader<'_> {
     fn address(&self, path: &'static str, example: &str) -> Result<SocketAddr, ConfigError> {
         let text = self.text(path);
         let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-        found.ok_or_else(|| {
-            self.invalid(path, format!("an address and a port, as in `{example}`"))
-        })
+        found.ok_or_else(|| self.invalid(path, format!("an address and a port, as in `{example}`")))
     }
 
     fn at_least_one(&self, path: &'static str) -> Result<u32, ConfigError> {
@@ -201,6 +209,8 @@ impl Reader<'_> {
         let (path, wanted) = ("server.read_timeout", "an ISO 8601 duration, as in `PT20S`");
         let span: Span = self.parse(path, wanted)?;
         if span.to_std().is_zero() { Err(self.invalid(path, wanted)) } else { Ok(span) }
+    }
+
     /// Where a relative path that this key says starts.
     pub(super) fn base(&self, path: &'static str) -> PathBuf {
         let origin = self.setting(path).1.map(|setting| setting.origin);

@@ -28,7 +28,11 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Further host names that requests may carry; loopback names and the listen address are always allowed.",
     ),
-    key("server.grpc_listen", "", "Address and port for gRPC alone; it also answers on the main port."),
+    key(
+        "server.grpc_listen",
+        "",
+        "Address and port for gRPC alone; it also answers on the main port.",
+    ),
     key("server.connections_max", "16384", "Connections at once; further ones wait."),
     key(
         "server.read_timeout",
@@ -65,6 +69,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Path of libonnxruntime.so; empty means what `viaduct setup runtime` put into the data directory.",
     ),
     key(
+        "runtime.model_memory_mib",
+        "0",
+        "Memory that loaded models may take together, in MiB; the least recently used leave; 0 means half of the machine's.",
+    ),
+    key(
         "reproduce.python",
         "",
         "Interpreter that reruns training for criterion M2; empty means M2 has no producer.",
@@ -86,6 +95,11 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Where new experiments keep artifacts: `s3://…` and the like, or a folder, that clients write to themselves; empty means the proxy.",
     ),
+        "sidecar.python",
+        "",
+        "Interpreter that runs models which are no ONNX, in processes of their own, and that checks ONNX against its original; empty means no such model is run.",
+    ),
+    key("sidecar.memory_limit_mib", "8192", "Address space that a sidecar may take, in MiB."),
     key("gates.policy", "", "Path of a gate policy file; empty means the shipped one."),
 ];
 

@@ -48,7 +48,7 @@ fn shown(key: &Key, value: &Value) -> String {
     let quote = |text: &str| format!("{text:?}");
     match value {
         Value::Text(text) if key.secret => quote(&hide_password(text)),
-        Value::Text(text) if key.path == "reproduce.memory_limit_mib" => text.clone(),
+        Value::Text(text) if key.path.ends_with("_mib") => text.clone(),
         Value::Text(text) if key.path == "server.allowed_hosts" && text.is_empty() => {
             "[]".to_owned()
         }
