@@ -59,6 +59,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     let app = App::open(parts).await.map_err(|e| fault(&e))?;
     refuse_open_door(&app, config.listen)?;
     app.set_webhook_desk(mlflow_env::webhook_desk()?);
+    app.set_tracking_retention(config.mlflow_retention);
     Ok(app)
 }
 
