@@ -1,8 +1,7 @@
 //! Whole MLflow databases in and out: rows under their own ids, artifacts in place or copied.
 //!
 //! [`import`] reads the database of an MLflow 2.x or 3.x server; [`export`] fills an empty one that
-//! a stock server opens. Neither changes what it reads. [`purge`] takes away for good what was
-//! deleted long ago.
+//! a stock server opens. Neither changes what it reads.
 //!
 //! Invariant: an import adds what is missing and changes nothing that is there. So it may be cut
 //! off at any moment and run again, and running it twice is running it once.
@@ -11,12 +10,10 @@ mod error;
 mod export;
 mod files;
 mod import;
-mod purge;
 mod report;
 mod source;
 
 pub use error::ExchangeError;
 pub use export::{Export, export};
 pub use import::{Import, import};
-pub use purge::{Purge, purge};
 pub use report::{Line, Report, Watch};

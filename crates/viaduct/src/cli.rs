@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use viaduct_cli::{Format, Remote};
 
-use crate::exchange::{ExportWhat, GcWhat, ImportWhat};
+use crate::exchange::{ExportWhat, ImportWhat};
 
 /// Carries machine-learning models from pilot to department to enterprise, and lets a project
 /// cross only on measured evidence.
@@ -73,11 +73,6 @@ pub(crate) enum Command {
     Export {
         #[command(subcommand)]
         what: ExportWhat,
-    },
-    /// Take away for good what was deleted long ago
-    Gc {
-        #[command(subcommand)]
-        what: GcWhat,
     },
     /// The record of who did and measured what
     Audit {

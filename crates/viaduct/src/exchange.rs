@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use viaduct_base::{Clock as _, Span, SystemClock};
 use viaduct_blob::{Blobs, Place};
 use viaduct_cli::{Failure, Printer};
 use viaduct_exchange::{
@@ -14,7 +13,7 @@ use viaduct_store::foreign::sqlalchemy_url;
 use viaduct_store::{Scope, Store, StoreError, workspace};
 
 use crate::cli::LocalArgs;
-use crate::config::{ClockChoice, Config};
+use crate::config::Config;
 use crate::data_dir;
 use crate::files::broken;
 use crate::server::refused;
@@ -57,56 +56,6 @@ pub(crate) enum ExportWhat {
         #[arg(long, value_name = "URL")]
         to: String,
     },
-}
-
-/// What may be taken away.
-#[derive(Debug, Subcommand)]
-pub(crate) enum GcWhat {
-    /// Runs, logged models and empty experiments that were deleted long ago, with their artifacts;
-    /// `mlflow gc` does this on a database of its own
-    Mlflow {
-        #[command(flatten)]
-        local: LocalArgs,
-        /// How many days a deleted thing can be restored
-        #[arg(long, default_value_t = 30, value_name = "DAYS")]
-        older_than_days: u32,
-        /// Only count
-        #[arg(long)]
-        dry_run: bool,
-    },
-}
-
-/// Takes away for good what was deleted long ago. The server must not be running.
-pub(crate) fn gc(
-    config: &Config,
-    (older_than_days, is_dry): (u32, bool),
-    printer: &mut Printer,
-) -> Result<(), Failure> {
-    if matches!(config.clock, ClockChoice::Simulated { .. }) {
-        return Err(Failure::Usage(
-            "days of a simulated clock are not days of retention: `gc` is for directories that live in real time".to_owned(),
-        ));
-    }
-    let store = Store::open(&config.database, &config.data_dir).map_err(|e| refused(&e))?;
-    data_dir::settle(config)?;
-    let blobs = Blobs::open_at(&config.artifacts)
-        .map_err(|e| Failure::Broken(format!("the artifact store cannot be opened: {e}")))?;
-    let now = SystemClock.now();
-    let before = now - Span::days(older_than_days.into());
-    let wanted = Purge { scope: scope(&store)?, store, blobs, before, now, is_dry };
-    let mut bar = Bar::new();
-    let report = purge(&wanted, &mut bar).map_err(|e| failure(&e));
-    bar.end();
-    let report = report?;
-    let mut lines: Vec<String> = report
-        .lines
-        .iter()
-        .map(|line| {
-            format!("{:<18}{:>8} found{:>8} taken away", line.what, line.found, line.brought)
-        })
-        .collect();
-    lines.extend(report.notes.iter().map(|note| format!("- {note}")));
-    Ok(printer.print(&lines.join("\n"))?)
 }
 
 /// Brings a whole MLflow database in. The server must not be running.

@@ -28,7 +28,7 @@ use viaduct_cli::{Connection, Failure, Format, Identity, Printer};
 
 use cli::{AuditVerb, Cli, Command, ConfigVerb, LocalArgs, SetupWhat};
 use config::{Config, Detail, Inputs, Settings};
-use exchange::{ExportWhat, GcWhat, ImportWhat};
+use exchange::{ExportWhat, ImportWhat};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -74,10 +74,6 @@ fn run(cli: Cli, printer: &mut Printer) -> Result<(), Failure> {
         }
         Command::Export { what: ExportWhat::Mlflow { local, to } } => {
             exchange::take(&check(&settings(&local, &local.flags())?)?, &to, printer)
-        }
-        Command::Gc { what: GcWhat::Mlflow { local, older_than_days, dry_run } } => {
-            let config = check(&settings(&local, &local.flags())?)?;
-            exchange::gc(&config, (older_than_days, dry_run), printer)
         }
         Command::Audit { verb: AuditVerb::Verify(local) } => {
             audit::verify(&check(&settings(&local, &local.flags())?)?, printer)

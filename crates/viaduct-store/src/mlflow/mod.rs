@@ -9,7 +9,6 @@ mod many;
 pub mod metric;
 pub mod model_metric;
 pub mod pair;
-pub mod purge;
 pub mod registry;
 pub mod run;
 pub mod run_parts;
