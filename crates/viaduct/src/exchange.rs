@@ -6,9 +6,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use viaduct_blob::{Blobs, Place};
 use viaduct_cli::{Failure, Printer};
-use viaduct_exchange::{
-    ExchangeError, Export, Import, Purge, Report, Watch, export, import, purge,
-};
+use viaduct_exchange::{ExchangeError, Export, Import, Report, Watch, export, import};
 use viaduct_store::foreign::sqlalchemy_url;
 use viaduct_store::{Scope, Store, StoreError, workspace};
 
