@@ -103,3 +103,22 @@ def test_every_page_fits_a_phone(tracked, browser, scheme):
         assert width <= 390, f"{path} is {width} pixels wide on a phone of 390"
     context.close()
     assert not problems, problems
+
+
+def test_gc_tells_first_and_takes_away_with_yes(tmp_path):
+    from conftest import Server
+
+    server = Server(tmp_path / "data", VIADUCT__MLFLOW__RETENTION="PT1S")
+    try:
+        run = run_of(server, "0", "doomed", 0.7, "4")
+        post(server, f"{API}/runs/delete", {"run_id": run})
+        time.sleep(1.5)
+        told = server.run("gc", "mlflow").ok().out
+        assert run in told and "nothing was touched" in told, told
+        assert server.request("GET", f"{API}/runs/get?run_id={run}").status == 200
+        done = server.run("gc", "mlflow", "--yes").ok().out
+        assert "1 went" in done, done
+        assert server.request("GET", f"{API}/runs/get?run_id={run}").status == 404
+        assert server.run("gc", "mlflow", "--older-than", "PT0S").code == 1
+    finally:
+        server.stop()

@@ -11,6 +11,7 @@ mod args;
 mod client;
 mod failure;
 mod gates;
+mod gc;
 mod manifest;
 mod measure;
 mod nouns;

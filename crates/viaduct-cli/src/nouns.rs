@@ -28,6 +28,7 @@ impl Remote {
             Remote::User { verb } => people::user(session, verb),
             Remote::Token { verb } => people::token(session, verb),
             Remote::Consumer { verb } => people::consumer(session, verb),
+            Remote::Gc { what } => crate::gc::gc(session, what),
             Remote::Clock { verb } => measure::clock(session, verb),
             Remote::Openapi => openapi(session),
         }
