@@ -28,6 +28,11 @@ fn path(row: &Row) -> String {
     out
 }
 
+/// What MLflow has and this server has not is answered by MLflow's own `NOT_IMPLEMENTED`.
+fn is_no_fault(status: StatusCode) -> bool {
+    status.as_u16() < 500 || status == StatusCode::NOT_IMPLEMENTED
+}
+
 async fn ask(by: &As<'_>, row: &Row) -> (StatusCode, String) {
     let answer = by.send(row.method.clone(), &path(row), "application/json", "{}".into()).await;
     (answer.status, answer.text)
@@ -74,7 +79,7 @@ async fn a_role_too_weak_is_forbidden_and_one_that_suffices_is_not() {
                 row.path
             );
             assert_ne!(status, StatusCode::UNAUTHORIZED, "{name} {} {}", row.method, row.path);
-            assert!(status.as_u16() < 500, "{name} {} {}: {text}", row.method, row.path);
+            assert!(is_no_fault(status), "{name} {} {}: {text}", row.method, row.path);
         }
     }
 }
@@ -91,7 +96,7 @@ async fn an_open_door_is_open_and_names_nobody() {
             status == StatusCode::UNAUTHORIZED,
             is_named && wants_name && { viaduct_base::Kind::NameNeeded.status() == 401 }
         );
-        assert!(status.as_u16() < 500, "{} {}: {text}", row.method, row.path);
+        assert!(is_no_fault(status), "{} {}: {text}", row.method, row.path);
     }
 }
 

@@ -5,6 +5,7 @@
 mod apply;
 mod authorisation;
 mod gate;
+mod gc;
 mod project;
 mod race;
 mod tidy;

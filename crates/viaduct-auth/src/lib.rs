@@ -14,5 +14,5 @@ mod seal;
 pub use compare::same_bytes;
 pub use credential::{Credential, Issued};
 pub use form::{form_secret, form_secret_fits, new_form_secret};
-pub use seal::{SealError, SealingKey};
 pub use password::{Params, PasswordRefused, hash_password, spend_like_verify, verify_password};
+pub use seal::{SealError, SealingKey};

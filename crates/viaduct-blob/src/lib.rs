@@ -275,6 +275,46 @@ impl Blobs {
         Ok(Some(file))
     }
 
+    /// A folder with the blobs below this one: its own, or a copy of the objects. One without blobs
+    /// is named too, and may not exist.
+    ///
+    /// # Errors
+    /// When the disk or the store says no.
+    pub fn local_folder(&self, path: &BlobPath) -> io::Result<PathBuf> {
+        let (backend, inner) = self.blob(path)?;
+        if let Backend::Folder(folder) = backend {
+            return Ok(folder.on_disk(&inner));
+        }
+        // Why by tags: another content below the same name is another folder.
+        let mut named = path.to_string();
+        let blobs = self.walk(path)?;
+        for blob in &blobs {
+            let found = self.open_blob(&blob.path)?;
+            let tag = found.map(|found| found.tag).unwrap_or_default();
+            named.push_str(&format!("\n{}\n{tag}", blob.path));
+        }
+        let place = self.parts.copies.join(Digest::of(named.as_bytes()).as_str());
+        if place.is_dir() {
+            return Ok(place);
+        }
+        std::fs::create_dir_all(&self.parts.copies)?;
+        let growing = tempfile::tempdir_in(&self.parts.copies)?;
+        for blob in &blobs {
+            let Some(inner) = blob.path.below(path.as_str()) else { continue };
+            let Some(mut found) = self.open_blob(&blob.path)? else { continue };
+            let file = growing.path().join(inner.as_str());
+            if let Some(parent) = file.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            io::copy(&mut found.reader, &mut File::create(file)?)?;
+        }
+        match std::fs::rename(growing.path(), &place) {
+            Err(_) if place.is_dir() => {}
+            moved => moved?,
+        }
+        Ok(place)
+    }
+
     /// The SHA-256 of a blob, read from beside it or computed; `None` when there is no such blob.
     ///
     /// # Errors

@@ -119,6 +119,11 @@ pub enum Remote {
         #[command(subcommand)]
         verb: DecisionsVerb,
     },
+    /// Take away for good what was deleted long ago; admins only
+    Gc {
+        #[command(subcommand)]
+        what: GcWhat,
+    },
     /// The server's clock
     Clock {
         #[command(subcommand)]
@@ -413,5 +418,19 @@ pub enum ClockVerb {
         /// To a time, as in 2026-03-02T00:00:00Z
         #[arg(long)]
         to: Option<String>,
+    },
+}
+
+/// `gc`.
+#[derive(Debug, Subcommand)]
+pub enum GcWhat {
+    /// Runs, logged models and experiments, with metrics and artifacts; without `--yes` only told
+    Mlflow {
+        /// Deleted at least so long ago, as in `P90D`; the server's retention without it
+        #[arg(long, value_name = "SPAN")]
+        older_than: Option<String>,
+        /// Take them away
+        #[arg(long)]
+        yes: bool,
     },
 }

@@ -12,6 +12,7 @@ mod client;
 mod decisions;
 mod failure;
 mod gates;
+mod gc;
 mod manifest;
 mod measure;
 mod nouns;

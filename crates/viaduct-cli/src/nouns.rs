@@ -39,6 +39,7 @@ impl Remote {
             Remote::Token { verb } => people::token(session, verb),
             Remote::Consumer { verb } => people::consumer(session, verb),
             Remote::Decisions { verb } => decisions::run(session, verb),
+            Remote::Gc { what } => crate::gc::gc(session, what),
             Remote::Clock { verb } => measure::clock(session, verb),
             Remote::Openapi => openapi(session),
         }

@@ -1,7 +1,7 @@
 //! A database of another program, read and written as it is: no migration, no settings of ours.
 //!
-//! For bringing things in and taking them out. SQL is given as text, because the tables are not ours;
-//! both engines take `$1` for a value.
+//! For bringing things in and taking them out. SQL is given as text, because the tables are not
+//! ours; both engines take `$1` for a value.
 
 use std::path::PathBuf;
 use std::sync::Arc;

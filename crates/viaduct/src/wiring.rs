@@ -66,6 +66,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         refuse_open_door(&app, listen)?;
     }
     app.set_webhook_desk(mlflow_env::webhook_desk()?);
+    app.set_tracking_retention(config.mlflow_retention);
     Ok(app)
 }
 

@@ -197,23 +197,3 @@ def test_a_database_goes_out_to_a_stock_server(databases, tmp_path, generation):
     finally:
         os.killpg(stock.pid, signal.SIGTERM)
         stock.wait(20)
-
-
-def test_what_was_deleted_long_ago_leaves_for_good(databases, servers, tmp_path):
-    home, there = databases(3)
-    data = ["--data-dir", tmp_path / "data"]
-    run("import", "mlflow", *data, "--from", f"sqlite:///{home}/mlflow.db", "--artifacts", home / "mlruns", "--copy").ok()
-    deleted = next(r["info"][0] for r in there["runs"] if r["info"][7] == "deleted")
-    assert "0 taken away" in run("gc", "mlflow", *data).ok().out, "it can be restored for 30 days"
-    counted = run("gc", "mlflow", *data, "--older-than-days", "0", "--dry-run").ok().out
-    assert "1 found" in counted and "rehearsal" in counted
-    done = run("gc", "mlflow", *data, "--older-than-days", "0").ok().out
-    assert [line.split()[-5] for line in done.splitlines()[:3]] == ["1", "1", "1"], done
-    assert "0 found" in run("gc", "mlflow", *data, "--older-than-days", "0").ok().out
-    run("audit", "verify", *data).ok()
-    server = servers()
-    assert server.get(f"/api/2.0/mlflow/runs/get?run_id={deleted}").status == 404
-    same({"runs": [r for r in there["runs"] if r["info"][0] != deleted]},
-         {"runs": dump(3, server.url, tmp_path, "here.json")["runs"]})
-    seen = server.get("/api/v1/audit").json()
-    assert any(e.get("action") == "run.purged" and e.get("object_id") == deleted for e in seen["items"]), seen

@@ -25,7 +25,8 @@ const LISTS: &[(&str, &str)] = &[
     ("gateway/endpoints/list", "{}"),
     ("gateway/guardrails/list", "{}"),
     ("gateway/model-definitions/list", "{}"),
-    ("gateway/secrets/config", r#"{"secrets_available":false,"using_default_passphrase":false}"#),
+    // Why available: else the page tells how to set up a stock server; so its list is empty.
+    ("gateway/secrets/config", r#"{"secrets_available":true,"using_default_passphrase":false}"#),
     ("gateway/secrets/list", "{}"),
     ("gateway/supported-models", r#"{"models":[]}"#),
     ("gateway/supported-providers", r#"{"providers":[]}"#),

@@ -45,7 +45,7 @@ async fn server_info(State(app): State<App>) -> Shown<Value> {
         "multipart_downloads_enabled": signs,
         "presigned_upload_run_id_supported": true,
         "presigned_upload_model_id_supported": true,
-        "features_enabled": { "gateway": false },
+        "features_enabled": { "gateway": true },
     }))
 }
 

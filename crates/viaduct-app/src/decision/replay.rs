@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn the_last_bits_do_not_count_and_the_rest_does() {
         let a = json!({"label": "yes", "probability": 0.25, "probabilities": {"yes": 0.25}});
-        let near = json!({"label": "yes", "probability": 0.250_000_1, "probabilities": {"yes": 0.25}});
+        let near =
+            json!({"label": "yes", "probability": 0.250_000_1, "probabilities": {"yes": 0.25}});
         let far = json!({"label": "yes", "probability": 0.26, "probabilities": {"yes": 0.25}});
         let other = json!({"label": "no", "probability": 0.25, "probabilities": {"yes": 0.25}});
         assert!(is_same(&a, &near) && !is_same(&a, &far) && !is_same(&a, &other));

@@ -39,6 +39,7 @@ pub use registered_model::RegisteredModelView;
 pub use run::{NewRun, RunChange, RunQuery, RunView};
 pub use run_input::{DatasetUse, ModelOutput};
 pub use transfer::{MAX_PARTS, SignedUrl};
+pub(crate) use undelete::RetentionCell;
 pub use viaduct_blob::{PartUpload, Signed};
 pub use viaduct_store::mlflow::change::ChangeRow;
 pub use viaduct_store::mlflow::dataset::DatasetSummary;
@@ -50,7 +51,6 @@ pub use viaduct_store::mlflow::registry::{AliasRow, ModelRow, VersionRow};
 pub use viaduct_store::mlflow::run::{RunInputRow, RunModelRow, RunRow};
 pub use viaduct_store::mlflow::run_parts::RunParts;
 pub use viaduct_store::mlflow::{Lifecycle, Pair};
-pub(crate) use undelete::RetentionCell;
 pub(crate) use webhook::DeskCell;
 pub use webhook::{
     Delivery, Desk, NewWebhook, Tested, Undelivered, WebhookChange, WebhookEvent, WebhookView,

@@ -13,8 +13,8 @@ use super::change::{self, Note};
 use super::filter::{self, Subject};
 use super::location::{self, Source};
 use super::page::{Page, Query};
-use super::{invalid, limits, logged_model, missing, registered_model, run};
 use super::webhook::{self, Happened};
+use super::{invalid, limits, logged_model, missing, registered_model, run};
 use crate::App;
 use crate::audit::Deed;
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use viaduct_base::Error;
 use viaduct_blob::{BlobPath, Blobs};
 use viaduct_domain::manifest::{ModelRef, Pick};
-use viaduct_store::mlflow::{Pair, logged_model, registry, run};
+use viaduct_store::mlflow::registry::{self, Tagged};
+use viaduct_store::mlflow::{Pair, logged_model, run};
 use viaduct_store::{Scope, StoreError, Tx};
 
 use super::location;
@@ -93,7 +94,7 @@ impl App {
                     return Ok(());
                 }
                 let tag = Pair { key: PARITY_TAG.to_owned(), value: report.to_string() };
-                registry::set_version_tag(tx, &scope, (&name, version), &tag)?;
+                registry::set_tag(tx, &scope, Tagged::Version(&name, version), &tag)?;
                 let deed = Deed {
                     action: "model_version.parity_checked",
                     object_kind: "model_version",

@@ -65,15 +65,16 @@ impl App {
     }
 
     fn sidecar(&self, version: &ResolvedVersion) -> Result<Engine, NotServable> {
-        let folder = absolute(&self.blobs().on_disk(&version.model_artifacts));
         // Why a hash: a socket's path is short, a model's name is not.
         let named = format!("{}/{}", version.name, version.version);
         let name = Digest::of(named.as_bytes()).short().to_owned();
         let sidecars = self.settings().sidecars.as_deref();
-        let ensured = sidecars.map_or_else(
-            || Err("no `sidecar.python` is configured".to_owned()),
-            |sidecars| sidecars.ensure(&name, &folder),
-        );
+        let folder = self.blobs().local_folder(&version.model_artifacts);
+        let ensured = match (sidecars, folder) {
+            (None, _) => Err("no `sidecar.python` is configured".to_owned()),
+            (_, Err(error)) => Err(format!("its artifacts cannot be read: {error}")),
+            (Some(sidecars), Ok(folder)) => sidecars.ensure(&name, &absolute(&folder)),
+        };
         let socket = ensured.map_err(|detail| NotServable::NoSidecar { model: named, detail })?;
         Ok(Engine::Remote { url: format!("unix:{}", socket.display()), model: MODEL.into() })
     }

@@ -39,7 +39,7 @@ struct Work<'a> {
 /// Fills an empty database of MLflow: all of it in one transaction.
 ///
 /// # Errors
-/// [`ExchangeError::Refused`] when the target is not an empty database of the schema of MLflow 3.17.
+/// [`ExchangeError::Refused`] when the target is not an empty database of MLflow 3.17.
 pub fn export(wanted: &Export, watch: &mut dyn Watch) -> Result<Report, ExchangeError> {
     let DatabaseUrl::Sqlite(_) = &wanted.to else {
         return Err(ExchangeError::Refused(

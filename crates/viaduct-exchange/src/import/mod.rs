@@ -55,8 +55,9 @@ const LEFT_OUT: [(&str, &str); 3] = [
 /// Brings everything that is not here yet.
 ///
 /// # Errors
-/// [`ExchangeError::Refused`] before anything is written when the source is no MLflow database, or an
-/// id or name that it has means something else here. Any other error may come half-way: run it again.
+/// [`ExchangeError::Refused`] before anything is written when the source is no MLflow database, or
+/// an id or name that it has means something else here. Any other error may come half-way: run it
+/// again.
 pub fn import(wanted: &Import, watch: &mut dyn Watch) -> Result<Report, ExchangeError> {
     if wanted.copy_to.is_some() && wanted.artifacts.is_none() {
         return Err(ExchangeError::Refused(

@@ -56,7 +56,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Answered {
 pub(super) async fn consumer(visit: Arc<Visit>) -> Answered {
     let endpoint = visit.param("endpoint").to_owned();
     let name = visit.name_field("name")?;
-    let made = visit.app.create_consumer(&visit.caller, &endpoint, name, Default::default()).await?;
+    let made =
+        visit.app.create_consumer(&visit.caller, &endpoint, name, Default::default()).await?;
     let key = NewKey { consumer: made.name, key: made.key.expose().clone() };
     let page = page(&visit, &endpoint, Some(key), None).await?;
     visit.page(&page)

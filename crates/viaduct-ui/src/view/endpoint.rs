@@ -3,10 +3,8 @@
 use askama::Template;
 use viaduct_base::Timestamp;
 
+use super::serving::{KilledBy, Note, PhaseRow, RolloutPanel, Tried, TryField, VariantRow};
 use super::shell::page_parts;
-use super::serving::{
-    KilledBy, Note, PhaseRow, RolloutPanel, Tried, TryField, VariantRow,
-};
 use super::{Crumb, DecisionRow, Field, Page, Section, Shell};
 use crate::chart::bars::{self, Bars};
 use crate::svg::Markup;

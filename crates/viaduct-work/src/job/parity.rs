@@ -85,17 +85,22 @@ fn compared(app: &App, inputs: &ParityInputs) -> Result<Report, String> {
     std::fs::write(&program, SIDECAR_PROGRAM).map_err(|e| e.to_string())?;
     let out = place.path().join("said.json");
     let on_disk = |path: &viaduct_blob::BlobPath| {
-        let path = app.blobs().on_disk(path);
-        std::path::absolute(&path).unwrap_or(path).display().to_string()
+        let path = app.blobs().local_folder(path).map_err(|e| e.to_string())?;
+        Ok::<_, String>(std::path::absolute(&path).unwrap_or(path).display().to_string())
     };
+    let test = match &inputs.test {
+        Some(path) => app.blobs().local_file(path).map_err(|e| e.to_string())?,
+        None => None,
+    };
+    let test = test.map(|path| std::path::absolute(&path).unwrap_or(path));
     let finished = run_local(&Workload {
         program: options.python.clone(),
         arguments: vec![
             program.display().to_string(),
             "replay".into(),
-            on_disk(folder),
-            on_disk(&inputs.folder),
-            inputs.test.as_ref().map(on_disk).unwrap_or_default(),
+            on_disk(folder)?,
+            on_disk(&inputs.folder)?,
+            test.map(|path| path.display().to_string()).unwrap_or_default(),
             out.display().to_string(),
         ],
         folder: place.path().to_owned(),

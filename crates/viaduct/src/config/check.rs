@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub artifacts: viaduct_blob::Places,
     /// Folder of MLflow's pages, when named.
     pub mlflow_ui: Option<PathBuf>,
+    /// How long what was deleted is kept.
+    pub mlflow_retention: Span,
 }
 
 /// Which clock.
@@ -140,6 +142,8 @@ impl Config {
             policy: reader.path("gates.policy"),
             artifacts: super::artifacts::read(&reader, &data_dir)?,
             mlflow_ui: reader.mlflow_ui()?,
+            mlflow_retention: reader
+                .parse("mlflow.retention", "an ISO 8601 duration, as in `P30D`")?,
             data_dir,
         })
     }

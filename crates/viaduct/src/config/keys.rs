@@ -86,6 +86,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Folder `mlflow/server/js/build` of MLflow's pages; empty means the first `mlflow` or `python3` on PATH.",
     ),
     key(
+        "mlflow.retention",
+        "P30D",
+        "How long deleted runs, models and experiments can be restored for certain, as ISO 8601 duration; nothing younger is collected.",
+    ),
+    key(
         "artifacts.destination",
         "",
         "What the artifact proxy keeps: a folder, `s3://…`, `gs://…` or `wasbs://…`; empty means `blobs` in the data directory.",

@@ -31,6 +31,9 @@ fn verb(word: &str) -> &str {
         "alias.set" => "pointed an alias",
         "alias.deleted" => "deleted an alias",
         "model_version.created" => "registered a version",
+        "model_version.moved" => "moved a version to another stage",
+        "model_version.described" => "described a version",
+        "model_version.tagged" => "changed a tag of a version",
         "model_version.deleted" => "deleted a version",
         "finalize_logged_model" => "finished it",
         other => other,
@@ -47,7 +50,7 @@ fn collect(way: &str, value: &Value, changed: &mut Vec<Changed>) {
                 let is_frame = matches!(key.as_str(), "change" | "params" | "tags");
                 let below = match (way, is_frame) {
                     (way, true) => way.to_owned(),
-                    ("", false) => key.replace('_', " "),
+                    ("", false) => key.clone(),
                     (way, false) => format!("{way} {key}"),
                 };
                 collect(&below, value, changed);
