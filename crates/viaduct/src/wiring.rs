@@ -18,8 +18,8 @@ use viaduct_infer::RuntimeConfig;
 use viaduct_store::{DataDirLock, Store, StoreError, setting};
 
 use crate::config::{ClockChoice, Config, DurabilityChoice};
-use crate::{data_dir, mlflow_env};
 use crate::server::refused;
+use crate::{data_dir, mlflow_env};
 
 /// Opens the application: lock and database first, so that nothing is touched when either is
 /// somebody else's.

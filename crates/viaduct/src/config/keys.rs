@@ -100,6 +100,7 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Where new experiments keep artifacts: `s3://…` and the like, or a folder, that clients write to themselves; empty means the proxy.",
     ),
+    key(
         "sidecar.python",
         "",
         "Interpreter that runs models which are no ONNX, in processes of their own, and that checks ONNX against its original; empty means no such model is run.",
