@@ -30,6 +30,7 @@ pub enum DecisionsVerb {
     },
     /// Ask a version of the model about a decision's inputs again; exits 5 when it says something
     /// else
+    #[command(disable_version_flag = true)]
     Replay {
         /// The decision's id
         decision: String,

@@ -181,7 +181,7 @@ mod tests {
             ("BYTES", &[1], &[9, 0, 0, 0, b'x'], "cut off"),
             ("BYTES", &[1], &[1, 0, 0], "cut off"),
             ("BYTES", &[1], &[1, 0, 0, 0, 0xff], "not UTF-8"),
-            ("BYTES", &[2], &[1, 0, 0, 0, b'x'], "has 1 cells"),
+            ("BYTES", &[2], &[1, 0, 0, 0, b'x'], "and 1 cells"),
         ] {
             let detail = refused(datatype, shape, bytes);
             assert!(detail.contains(said) && detail.contains("`age`"), "{said}: {detail}");

@@ -179,6 +179,10 @@ impl<'a> Reader<'a> {
             }
             _ => is_number,
         };
+        // Why first here and last elsewhere: MLflow's searches differ in it.
+        if !fits && self.subject == Subject::LoggedModels {
+            return Err(self.odd(named, sign));
+        }
         let operand = if is_number {
             Operand::Number(self.number(named, value)?)
         } else {
