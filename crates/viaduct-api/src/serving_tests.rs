@@ -1,8 +1,6 @@
 //! Predictions over HTTP. A shadow endpoint answers without a model, so no runtime is needed here;
 //! the gateway's own tests ask real ones.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
 use std::sync::Arc;
 
 use axum::Router;

@@ -29,7 +29,6 @@ impl Inference {
         Self(Serving(app.gateway().clone()))
     }
 
-    #[expect(clippy::result_large_err, reason = "tonic's handlers answer a status")]
     fn describe(&self, name: &str, version: &str) -> Result<EndpointMetadata, Status> {
         let found = self.0.0.metadata(name).map_err(|refusal| refused(&refusal))?;
         if !version.is_empty() {

@@ -45,7 +45,6 @@ pub(crate) fn declined(error: Error) -> Status {
 }
 
 /// Checks the authorisation row of a method, as REST does before each handler.
-#[expect(clippy::result_large_err, reason = "tonic's handlers answer a status")]
 pub(crate) fn check(extensions: &Extensions, method: &str) -> Result<(), Status> {
     let Some(caller) = extensions.get::<Caller>() else {
         return Err(broken(&Fault::new("no caller on the request")));

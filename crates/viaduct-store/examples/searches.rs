@@ -74,7 +74,7 @@ fn fill(tx: &mut Tx, scope: &Scope, number: usize) -> Result<(), StoreError> {
         experiment_id: "1".into(),
         name: format!("run-{number}"),
         user_name: "ana".into(),
-        status: if number % 10 == 0 { "FAILED" } else { "FINISHED" }.into(),
+        status: if number.is_multiple_of(10) { "FAILED" } else { "FINISHED" }.into(),
         started_at: at(number as i64 * 1000),
         ended_at: Some(at(number as i64 * 1000 + 500)),
         lifecycle: Lifecycle::Active,

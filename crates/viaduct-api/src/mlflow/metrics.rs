@@ -136,12 +136,10 @@ async fn get_history_bulk_interval(
 }
 
 fn of_runs(key: &str, found: Vec<(String, Vec<Point>)>) -> Response {
-    let runs: Vec<(String, Vec<(i64, i64, f64)>)> =
-        found.into_iter().map(|(run_id, points)| (run_id, show::points(points))).collect();
-    let series = runs.iter().map(|(run_id, points)| Series {
+    let series = found.iter().map(|(run_id, points)| Series {
         key,
         run_id: Some(run_id),
-        points: points.clone(),
+        points: show::points(points.clone()),
     });
     Shown(MetricPage { metrics: series.collect(), next_page_token: None }).into_response()
 }

@@ -69,9 +69,8 @@ impl Work<'_> {
 
     fn refuse_other_experiments(&self, found: &[Experiment]) -> Result<(), ExchangeError> {
         let scope = self.scope;
-        let ours = self.store.read_blocking("list_experiments", move |tx| {
-            Ok::<_, StoreError>(experiment::list(tx, &scope)?)
-        })?;
+        let ours =
+            self.store.read_blocking("list_experiments", move |tx| experiment::list(tx, &scope))?;
         let by_id: HashMap<&str, &ExperimentRow> =
             ours.iter().map(|row| (row.experiment_id.as_str(), row)).collect();
         let by_name: HashMap<&str, &str> =

@@ -39,7 +39,8 @@ fn some_run(number: usize, dice: &mut StdRng) -> Seen {
             status: ["RUNNING", "FINISHED"][dice.random_range(0..2)].to_owned(),
             started_at: at(dice.random_range(0..4)),
             ended_at: dice.random_bool(0.5).then(|| at(dice.random_range(4..6))),
-            lifecycle: [Lifecycle::Active, Lifecycle::Deleted][usize::from(number % 9 == 0)],
+            lifecycle: [Lifecycle::Active, Lifecycle::Deleted]
+                [usize::from(number.is_multiple_of(9))],
             ..new_run(&format!("{number:04}"), 0)
         },
         metrics: BTreeMap::new(),

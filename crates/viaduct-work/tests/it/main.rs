@@ -1,6 +1,6 @@
 //! Evidence and measurements on made cases whose truth is known.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod cases;
 mod measure;

@@ -58,8 +58,8 @@ async fn answer(
     input: &Input,
 ) -> Response {
     let fields = input.fields();
-    let asked = fields.required("query").and_then(|query| {
-        Ok((query, fields.text("operationName").unwrap_or_default(), input.member("variables")))
+    let asked = fields.required("query").map(|query| {
+        (query, fields.text("operationName").unwrap_or_default(), input.member("variables"))
     });
     let (query, operation, variables) = match asked {
         Ok(asked) => asked,
