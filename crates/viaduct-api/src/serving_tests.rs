@@ -1,5 +1,6 @@
 //! Predictions over HTTP. A shadow endpoint answers without a model, so no runtime is needed here;
 //! the gateway's own tests ask real ones.
+
 use std::sync::Arc;
 
 use axum::Router;
