@@ -6,6 +6,7 @@ is asked to stop at the end of its test, and killed when it does not.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -277,6 +279,12 @@ def chromium() -> str:
         if path:
             return path
     pytest.fail("no Chromium: run `cargo xtask setup`")
+
+
+def run_async(coroutine):
+    """What a coroutine returns. On a thread of its own: the browser's loop runs on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,7 @@ async fn open(dir: &Path) -> Done<App> {
             password_params: Params::STANDARD,
             reproduce: None,
             sidecars: None,
+            remotes: Vec::new(),
             data_dir: dir.to_path_buf(),
         },
     };

@@ -33,6 +33,19 @@ pub struct Reproduce {
     pub memory_limit_mib: u64,
 }
 
+/// A registered version that another server answers, by the Open Inference Protocol v2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteModel {
+    /// The registered model.
+    pub name: String,
+    /// The version's number.
+    pub version: i64,
+    /// `http://host:port` of the other server.
+    pub url: String,
+    /// The model's name there.
+    pub model: String,
+}
+
 /// Choices of the configuration that verbs read.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -44,6 +57,8 @@ pub struct Settings {
     pub reproduce: Option<Reproduce>,
     /// What runs models that are no ONNX, when allowed.
     pub sidecars: Option<Arc<Sidecars>>,
+    /// Versions that other servers answer.
+    pub remotes: Vec<RemoteModel>,
     /// The folder of everything that is not in the database.
     pub data_dir: PathBuf,
 }

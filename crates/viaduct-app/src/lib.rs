@@ -21,4 +21,4 @@ pub mod project;
 pub mod rollout;
 pub mod trial;
 
-pub use app::{App, Parts, Reproduce, Settings, is_away};
+pub use app::{App, Parts, RemoteModel, Reproduce, Settings, is_away};

@@ -66,6 +66,11 @@ statement!(
     "SELECT * FROM endpoint WHERE removed_at IS NULL ORDER BY workspace_id, name"
 );
 statement!(
+    HOLD,
+    scoped,
+    "UPDATE endpoint SET updated_at = updated_at WHERE workspace_id = $1 AND id = $2"
+);
+statement!(
     UPDATE,
     scoped,
     "UPDATE endpoint SET project_id = $4, spec_json = $5, model_name = $6, model_alias = $7, \
@@ -112,6 +117,12 @@ pub fn list_by_project(
 /// The endpoints of all workspaces: for the data plane's snapshot.
 pub fn list_all(tx: &mut Tx) -> Result<Vec<EndpointRow>, StoreError> {
     read_all(tx.query(&LIST_ALL, &[])?, EndpointRow::read)
+}
+
+/// Keeps other transactions from the endpoint until this one ends. Why an update: a row is locked by
+/// it on both databases.
+pub fn hold(tx: &mut Tx, scope: &Scope, id: EndpointId) -> Result<(), StoreError> {
+    tx.execute(&HOLD, &[scope.bind(), Value::text(id)]).map(|_| ())
 }
 
 /// Writes everything of `row` but its id, name and birth; `row` was read at its `revision`.

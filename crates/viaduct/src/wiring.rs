@@ -57,6 +57,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
         password_params: Params::STANDARD,
         reproduce: reproduce(config),
         sidecars: sidecars(config)?,
+        remotes: config.remotes.clone(),
         data_dir: config.data_dir.clone(),
     };
     let parts =

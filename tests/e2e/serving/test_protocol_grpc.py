@@ -14,6 +14,7 @@ from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc as stubs
 from tritonclient.utils import InferenceServerException
 
+from conftest import run_async
 from serving_world import COLUMNS, endpoint, rows, trained  # noqa: F401
 from test_protocol_rest import NUMBERS, columns
 
@@ -108,7 +109,7 @@ def test_asynchronous_and_streaming_clients(endpoint, address):
             asked = [client.infer("leads", tensors_of([row])) for row in sent]
             return [answer.as_numpy("probability").item() for answer in await asyncio.gather(*asked)]
 
-    assert asyncio.run(ask()) == found
+    assert run_async(ask()) == found
 
 
 TYPED = {"FP32": "fp32_contents", "FP64": "fp64_contents", "INT8": "int_contents", "INT16": "int_contents",

@@ -14,6 +14,7 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 import yaml
 
+from conftest import run_async
 from serving_world import COLUMNS, endpoint, rows, trained  # noqa: F401
 
 HERE = Path(__file__).resolve().parent
@@ -100,7 +101,7 @@ def test_asynchronous_clients(endpoint):
             asked = [client.infer("leads", tensors([row])) for row in sent]
             return [answer.as_numpy("probability").item() for answer in await asyncio.gather(*asked)]
 
-    assert asyncio.run(ask()) == found
+    assert run_async(ask()) == found
 
 
 NUMBERS = {

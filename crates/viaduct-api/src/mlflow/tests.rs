@@ -59,6 +59,7 @@ pub(super) async fn server() -> Server {
         password_params: Params::CHEAP_FOR_TESTS,
         reproduce: None,
         sidecars: None,
+        remotes: Vec::new(),
         data_dir: dir.path().to_owned(),
     };
     let parts = Parts {

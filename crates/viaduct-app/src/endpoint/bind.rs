@@ -68,7 +68,13 @@ impl App {
     ) -> Result<(), Error> {
         let spec: EndpointSpec = serde_json::from_str(&row.spec_json)
             .map_err(|e| Fault::caused(format!("endpoint `{}`", row.name), e))?;
-        let bound = binding::find(tx, scope, row.id)?;
+        let mut bound = binding::find(tx, scope, row.id)?;
+        if bound.is_none() {
+            // Why: the caller who deploys and the queue's job bind at once; the second then sees
+            // what the first wrote.
+            endpoint::hold(tx, scope, row.id)?;
+            bound = binding::find(tx, scope, row.id)?;
+        }
         if is_pinned(tx, scope, bound.as_ref(), now)? {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! What runs a version: its ONNX file in this process, or a sidecar where it is Python only.
+//! What runs a version: its ONNX file in this process, a sidecar where it is Python only, or another
+//! server where the configuration names one.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use viaduct_gateway::{Engine, ServedModel, Snapshot};
 use super::resolve::{
     ModelFiles, NotServable, ResolvedVersion, absolute, read_mlmodel, read_model,
 };
-use crate::App;
+use crate::{App, RemoteModel};
 
 /// What a sidecar calls its model.
 const MODEL: &str = "model";
@@ -17,7 +18,14 @@ const MODEL: &str = "model";
 /// What a version is made of.
 enum Made {
     Onnx(ModelFiles),
-    Python { inputs: Vec<String> },
+    Python {
+        inputs: Vec<String>,
+    },
+    /// What is registered gives the names of its inputs; its numbers come from over there.
+    Elsewhere {
+        inputs: Vec<String>,
+        engine: Engine,
+    },
 }
 
 impl App {
@@ -29,6 +37,7 @@ impl App {
         let (onnx, inputs, engine) = match self.made(&version)? {
             Made::Onnx(files) => (files.onnx, files.inputs, Engine::Onnx),
             Made::Python { inputs } => (PathBuf::new(), inputs, self.sidecar(&version)?),
+            Made::Elsewhere { inputs, engine } => (PathBuf::new(), inputs, engine),
         };
         Ok(ServedModel {
             name: version.name,
@@ -49,6 +58,14 @@ impl App {
     }
 
     fn made(&self, version: &ResolvedVersion) -> Result<Made, NotServable> {
+        let is_this = |remote: &&RemoteModel| {
+            remote.name == version.name && remote.version == version.version
+        };
+        if let Some(remote) = self.settings().remotes.iter().find(is_this) {
+            let inputs = read_mlmodel(self.blobs(), version)?.input_names();
+            let (url, model) = (remote.url.clone(), remote.model.clone());
+            return Ok(Made::Elsewhere { inputs, engine: Engine::Remote { url, model } });
+        }
         let refused = match read_model(self.blobs(), version) {
             Ok(files) => return Ok(Made::Onnx(files)),
             Err(refused @ NotServable::NotOnnx { .. }) => refused,

@@ -128,6 +128,7 @@ impl World {
             password_params: Params::CHEAP_FOR_TESTS,
             reproduce: None,
             sidecars: None,
+            remotes: Vec::new(),
             data_dir: dir.path().to_owned(),
         };
         let parts = Parts {

@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub sidecar_python: Option<PathBuf>,
     /// How much memory a sidecar may take.
     pub sidecar_memory_limit_mib: u64,
+    /// Versions that other servers answer.
+    pub remotes: Vec<viaduct_app::RemoteModel>,
     /// Gate policy file, when named.
     pub policy: Option<PathBuf>,
     /// Where artifacts are kept.
@@ -139,6 +141,7 @@ impl Config {
             sidecar_python: reader.program("sidecar.python"),
             sidecar_memory_limit_mib: reader
                 .parse("sidecar.memory_limit_mib", "a whole number of MiB")?,
+            remotes: super::remote::read(&reader)?,
             policy: reader.path("gates.policy"),
             artifacts: super::artifacts::read(&reader, &data_dir)?,
             mlflow_ui: reader.mlflow_ui()?,
@@ -173,7 +176,7 @@ impl Reader<'_> {
         self.setting(path).1.map(|s| s.value.text()).unwrap_or_default()
     }
 
-    fn list(&self, path: &'static str) -> Vec<String> {
+    pub(super) fn list(&self, path: &'static str) -> Vec<String> {
         self.setting(path).1.map(|s| s.value.items()).unwrap_or_default()
     }
 

@@ -106,6 +106,11 @@ pub(crate) const KEYS: &[Key] = &[
         "Interpreter that runs models which are no ONNX, in processes of their own, and that checks ONNX against its original; empty means no such model is run.",
     ),
     key("sidecar.memory_limit_mib", "8192", "Address space that a sidecar may take, in MiB."),
+    key(
+        "remote.models",
+        "",
+        "Versions that another server answers by the Open Inference Protocol: `MODEL/VERSION=http://HOST:PORT/v2/models/NAME`.",
+    ),
     key("gates.policy", "", "Path of a gate policy file; empty means the shipped one."),
 ];
 

@@ -10,6 +10,7 @@ mod artifacts;
 mod check;
 mod file;
 mod keys;
+mod remote;
 mod settings;
 mod show;
 
