@@ -25,8 +25,9 @@ pub enum DecisionsVerb {
         #[arg(long)]
         to: Option<String>,
         /// The file; `-` is standard output
-        #[arg(short = 'o', long, value_name = "FILE")]
-        output: PathBuf,
+        // Why not `--output`: that is how every command says its format.
+        #[arg(short = 'f', long, value_name = "FILE")]
+        file: PathBuf,
     },
     /// Ask a version of the model about a decision's inputs again; exits 5 when it says something
     /// else
@@ -49,14 +50,14 @@ pub enum DecisionsVerb {
 
 pub(crate) fn run(session: &mut Session<'_>, verb: &DecisionsVerb) -> Result<(), Failure> {
     match verb {
-        DecisionsVerb::Export { endpoint, from, to, output } => {
+        DecisionsVerb::Export { endpoint, from, to, file } => {
             let mut path = format!("/api/v1/decisions/export?endpoint={}", segment(endpoint));
             for (name, value) in [("from", from), ("to", to)] {
                 if let Some(value) = value {
                     path.push_str(&format!("&{name}={}", segment(value)));
                 }
             }
-            export(session, &path, output)
+            export(session, &path, file)
         }
         DecisionsVerb::Replay { decision, version } => {
             let path = format!("/api/v1/decisions/{}/replay", segment(decision));

@@ -18,6 +18,11 @@
     try { localStorage.setItem("viaduct-theme", next); } catch { /* private mode */ }
   }
 
+  // === addresses that MLflow's client prints: `/#/experiments/1/runs/ID` ===
+  const printed = location.pathname === "/" && location.hash.match(
+    /^#\/(?:experiments\/[^/?]+\/(runs\/[^/?]+)|(experiments\/[^/?]+)|(models\/[^/?]+))/);
+  if (printed) location.replace("/" + (printed[1] || printed[2] || printed[3]));
+
   // === copy: the text of the nearest code ===
   async function copy(button) {
     const code = button.parentElement.querySelector("code");

@@ -57,6 +57,11 @@ impl App {
                 "the inputs of decision `{id}` were not kept: the endpoint's `retention` says so"
             )));
         }
+        if let Some((field, _)) = row.inputs.iter().find(|(_, value)| is_hash(value)) {
+            return Err(refuse(format!(
+                "the field `{field}` of decision `{id}` was kept as a hash: it cannot be replayed"
+            )));
+        }
         let wanted = version.unwrap_or(row.model_version);
         let (app, endpoint, name) = (self.clone(), row.endpoint_name.clone(), row.model.clone());
         let model = self
@@ -78,6 +83,12 @@ impl App {
         let (version, output) = (wanted, json!(output));
         Ok(Replay { decision_id: id, model: name, logged_version, version, logged, output, same })
     }
+}
+
+/// Whether a logged input is the hash of what was sent: `#` and 32 hexadecimal digits.
+fn is_hash(value: &Value) -> bool {
+    let digits = value.as_str().and_then(|text| text.strip_prefix('#')).unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Equal text and structure, and numbers to the tolerance.
