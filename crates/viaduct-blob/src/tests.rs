@@ -56,6 +56,21 @@ fn whole_or_not_at_all() {
 }
 
 #[test]
+fn a_folder_is_there_as_files() {
+    for (_folder, blobs) in [in_folder(), memory()] {
+        blobs.put(&path("1/model/MLmodel"), b"flavors: {}").unwrap();
+        blobs.put(&path("1/model/data/model.onnx"), b"first").unwrap();
+        let place = blobs.local_folder(&path("1/model")).unwrap();
+        assert_eq!(std::fs::read(place.join("MLmodel")).unwrap(), b"flavors: {}");
+        assert_eq!(std::fs::read(place.join("data/model.onnx")).unwrap(), b"first");
+        assert_eq!(blobs.local_folder(&path("1/model")).unwrap(), place);
+        blobs.put(&path("1/model/data/model.onnx"), b"second").unwrap();
+        let place = blobs.local_folder(&path("1/model")).unwrap();
+        assert_eq!(std::fs::read(place.join("data/model.onnx")).unwrap(), b"second");
+    }
+}
+
+#[test]
 fn a_large_object_goes_in_parts() {
     let (_folder, blobs) = memory();
     let piece = vec![7_u8; 1 << 20];

@@ -225,4 +225,29 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
     }
+
+    /// Why not clap's own check: it lets a command name an argument as one of all commands is named,
+    /// and panics when that is read.
+    #[test]
+    fn no_command_names_an_argument_as_all_do() {
+        fn walk(command: &clap::Command, shared: &[clap::Id], path: &str) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
+                let id = argument.get_id();
+                assert!(!shared.contains(id), "{path}: `{id}` is an argument of every command");
+            }
+            for inner in command.get_subcommands() {
+                walk(inner, shared, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        let command = Cli::command();
+        let shared: Vec<_> = command
+            .get_arguments()
+            .filter(|argument| argument.is_global_set())
+            .map(|argument| argument.get_id().clone())
+            .collect();
+        assert!(!shared.is_empty());
+        for inner in command.get_subcommands() {
+            walk(inner, &shared, inner.get_name());
+        }
+    }
 }

@@ -113,6 +113,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hash_is_told_from_what_callers_send() {
+        assert!(is_hash(&json!("#0123456789abcdef0123456789abcdef")));
+        for other in
+            [json!("#1"), json!("0123456789abcdef0123456789abcdef"), json!(1.5), json!(null)]
+        {
+            assert!(!is_hash(&other), "{other}");
+        }
+    }
+
+    #[test]
     fn the_last_bits_do_not_count_and_the_rest_does() {
         let a = json!({"label": "yes", "probability": 0.25, "probabilities": {"yes": 0.25}});
         let near =

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use viaduct_base::{EndpointId, Error, Fault, FieldError, Kind, Name, Refusal, Timestamp};
-use viaduct_domain::manifest::{self, Change, EndpointFile, EndpointSpec, Pick};
+use viaduct_base::{Error, Fault, FieldError, Kind, Refusal, Timestamp};
+use viaduct_domain::manifest::{self, Change, EndpointFile, EndpointSpec};
 use viaduct_domain::permission::{Caller, Operation};
-use viaduct_store::endpoint::{self, EndpointRow};
-use viaduct_store::{Scope, Tx, rollout};
+use viaduct_store::{Scope, Tx, endpoint, rollout};
 
 use super::list::{EndpointView, no_endpoint};
+use super::row::{fresh_row, write_spec};
 use crate::App;
 use crate::audit::Deed;
 use crate::mlflow::resolve::resolve_version;
@@ -201,17 +201,9 @@ impl Work {
             return Err(Refusal::new(Kind::AlreadyExists, detail).into());
         }
         let created = found.is_none();
-        let spec_json = serde_json::to_string(spec)
-            .map_err(|e| Fault::caused("write an endpoint as JSON", e))?;
-        let mut row = found.unwrap_or_else(|| self.fresh(&spec.name));
-        let changed = row.spec_json != spec_json;
-        row.spec_json = spec_json;
-        row.model_name = spec.model.name.clone();
-        row.model_alias = match &spec.model.pick {
-            Pick::Alias(alias) => alias.clone(),
-            Pick::Version(version) => version.to_string(),
-        };
-        row.updated_at = self.now;
+        let mut row =
+            found.unwrap_or_else(|| fresh_row(&self.scope, None, spec.name.as_str(), self.now));
+        let changed = write_spec(&mut row, spec, self.now)?;
         match (created, changed) {
             (true, _) => endpoint::insert(tx, &row)?,
             (false, true) => endpoint::update(tx, &self.scope, &row)?,
@@ -233,23 +225,6 @@ impl Work {
             self.app.enqueue(tx, "bind_models", &json!({}), "bind_models")?;
         }
         Ok((created, created || changed, warnings))
-    }
-
-    fn fresh(&self, name: &Name) -> EndpointRow {
-        EndpointRow {
-            id: EndpointId::new(self.now),
-            workspace_id: self.scope.workspace,
-            project_id: None,
-            name: name.to_string(),
-            spec_json: String::new(),
-            model_name: String::new(),
-            model_alias: String::new(),
-            contract_id: None,
-            created_at: self.now,
-            updated_at: self.now,
-            removed_at: None,
-            revision: 1,
-        }
     }
 
     fn check_model(

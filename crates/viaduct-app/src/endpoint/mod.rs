@@ -8,6 +8,7 @@ mod deploy;
 mod infer_contract;
 mod kill;
 mod list;
+mod row;
 mod snapshot;
 
 pub use consumer::{ConsumerLimits, ConsumerView, NewConsumer};
@@ -20,3 +21,4 @@ pub use snapshot::registered;
 pub(crate) use bind::is_pinned;
 pub(crate) use kill::word as fallback_word;
 pub(crate) use list::no_endpoint;
+pub(crate) use row::{fresh_row, write_spec};

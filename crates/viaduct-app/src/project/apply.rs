@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::json;
 use viaduct_base::{
-    ContractId, EndpointId, Error, Fault, Kind, KpiId, ProjectId, Refusal, Timestamp, digest_json,
+    ContractId, Error, Fault, Kind, KpiId, ProjectId, Refusal, Timestamp, digest_json,
 };
-use viaduct_domain::manifest::{self, Change, Known, Pick, ProjectSpec, Section};
+use viaduct_domain::manifest::{self, Change, Known, ProjectSpec, Section};
 use viaduct_domain::permission::{Caller, Door, Operation, Who};
 use viaduct_domain::tier::{Tier, tier};
 use viaduct_store::project::{NewProject, SpecChange};
@@ -18,6 +18,7 @@ use viaduct_store::{
 use super::load;
 use crate::App;
 use crate::audit::Deed;
+use crate::endpoint::{fresh_row, write_spec};
 
 /// What `apply` did, or would do.
 #[derive(Debug, Clone, Serialize)]
@@ -391,30 +392,10 @@ impl Write {
             return Err(Refusal::new(Kind::AlreadyExists, detail).into());
         }
         let is_new = found.is_none();
-        let pick = match &new.model.pick {
-            Pick::Alias(alias) => alias.clone(),
-            Pick::Version(version) => version.to_string(),
-        };
-        let mut row = found.unwrap_or_else(|| endpoint::EndpointRow {
-            id: EndpointId::new(self.now),
-            workspace_id: self.scope.workspace,
-            project_id: Some(id),
-            name: new.name.to_string(),
-            spec_json: String::new(),
-            model_name: String::new(),
-            model_alias: String::new(),
-            contract_id: None,
-            created_at: self.now,
-            updated_at: self.now,
-            removed_at: None,
-            revision: 1,
-        });
-        row.spec_json = serde_json::to_string(new)
-            .map_err(|e| Fault::caused("write an endpoint as JSON", e))?;
-        row.model_name = new.model.name.clone();
-        row.model_alias = pick;
+        let mut row =
+            found.unwrap_or_else(|| fresh_row(&self.scope, Some(id), new.name.as_str(), self.now));
+        write_spec(&mut row, new, self.now)?;
         row.contract_id = contract_id;
-        row.updated_at = self.now;
         if is_new {
             endpoint::insert(tx, &row)?;
         } else {

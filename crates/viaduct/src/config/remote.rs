@@ -31,3 +31,28 @@ fn parse(item: &str) -> Option<RemoteModel> {
         model: model.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_names_a_version_and_who_answers_it() {
+        let read = parse(" team/odd/3 = http://10.0.0.7:8080/v2/models/odd ").unwrap();
+        assert_eq!((read.name.as_str(), read.version), ("team/odd", 3));
+        assert_eq!((read.url.as_str(), read.model.as_str()), ("http://10.0.0.7:8080", "odd"));
+        for bad in [
+            "odd=http://x/v2/models/y",
+            "odd/0=http://x/v2/models/y",
+            "odd/one=http://x/v2/models/y",
+            "/1=http://x/v2/models/y",
+            "odd/1=https://x/v2/models/y",
+            "odd/1=http://u@x/v2/models/y",
+            "odd/1=http:///v2/models/y",
+            "odd/1=http://x/v2/models/y/infer",
+            "odd/1=http://x/v2/models/",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}
