@@ -274,6 +274,21 @@ def own_postgres():
     cluster.close()
 
 
+def test_many_deployed_at_once_on_postgres(make, own_postgres):
+    """The callers and the queue's job bind the same endpoints at the same time."""
+    server = make("--database", own_postgres.database())
+    register(server, "leads", "good")
+
+    def put(number):
+        return server.post("/api/v1/endpoints", {"name": f"leads-{number}", "model": "leads@champion"})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(put, range(40)))
+    assert [a.text for a in answers if a.status not in (200, 201)] == []
+    for number in range(40):
+        assert ask(server, f"leads-{number}", [row()]).status == 200
+
+
 def away(answer):
     return answer.status == 503 and is_problem(answer, "database-away")
 
