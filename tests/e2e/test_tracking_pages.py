@@ -41,6 +41,18 @@ def tracked(server):
     return server
 
 
+def test_addresses_that_the_client_prints_lead_here(page, tracked):
+    run = tracked.runs[0]
+    page.goto(f"{tracked.url}/#/experiments/{tracked.experiment}/runs/{run}")
+    page.wait_for_url(f"{tracked.url}/runs/{run}")
+    page.goto("about:blank")
+    page.goto(f"{tracked.url}/#/experiments/{tracked.experiment}")
+    page.wait_for_url(f"{tracked.url}/experiments/{tracked.experiment}")
+    page.goto("about:blank")
+    page.goto(f"{tracked.url}/#/models/churn")
+    page.wait_for_url(f"{tracked.url}/models/churn")
+
+
 def test_from_the_list_to_a_comparison(tracked, page):
     open_page(page, tracked, "/")
     page.keyboard.press("g")
