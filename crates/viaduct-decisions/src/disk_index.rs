@@ -129,6 +129,11 @@ impl DiskIndex {
         self.directory.endpoints.get(&hex(endpoint))
     }
 
+    /// The endpoints that have rows in the segment.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = u128> + '_ {
+        self.directory.endpoints.keys().filter_map(|id| u128::from_str_radix(id, 16).ok())
+    }
+
     pub(crate) fn find_id(&self, id: u128) -> Result<Option<Place>, LogError> {
         if id < self.first_id || id > self.last_id {
             return Ok(None);

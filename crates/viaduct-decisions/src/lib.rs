@@ -14,6 +14,7 @@ mod batch_frame;
 mod bytes;
 mod disk_index;
 mod error;
+mod expire;
 mod find;
 mod frame;
 mod gate;
@@ -31,6 +32,7 @@ mod write;
 
 pub use batch::{Answered, BatchHead, BatchRow, DecisionBatch, OutputAt, Way};
 pub use error::LogError;
+pub use expire::{Expiring, Expiry};
 pub use log::{DecisionLog, Durability, LogOptions, LogStats, OnFull};
 pub use memory_index::DayCount;
 pub use recovery::{Corruption, RecoveryReport, TornTail};

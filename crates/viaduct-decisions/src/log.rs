@@ -252,16 +252,40 @@ impl DecisionLog {
         &self.0.segments
     }
 
-    /// Begins a new segment when the open one has rows that are wanted sealed.
-    pub(crate) fn seal_open_if(&self, wanted: &dyn Fn(&Segment) -> bool) -> Result<(), LogError> {
+    /// Seals the open segment when it has rows and is as old as [`LogOptions::segment_age`] by
+    /// `now`, the machine's time; its index and its packing follow in a thread of their own. An
+    /// append seals too: this is for a log that nobody appends to. Whether there was something to
+    /// seal.
+    ///
+    /// # Errors
+    /// The disk failed or does not answer.
+    pub fn seal_old(&self, now: Timestamp) -> Result<bool, LogError> {
+        let age = self.0.options.segment_age;
+        let is_old = |segment: &Segment| now.since(segment.created).to_std() >= age;
+        let sealed = self.seal_open_if(&is_old)?;
+        let is_sealed = sealed.is_some();
+        self.0.finish(sealed.into_iter().collect());
+        Ok(is_sealed)
+    }
+
+    /// Begins a new segment when the open one has rows that are wanted sealed, and answers the old.
+    pub(crate) fn seal_open_if(
+        &self,
+        wanted: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Option<Arc<Segment>>, LogError> {
         let patience = self.0.options.patience;
         let turn = self.0.gate.enter(patience);
         let _turn = turn.ok_or(LogError::Stalled { after: patience })?;
         let mut writer = self.0.writer();
-        if !writer.is_empty() && wanted(&writer.segment) {
-            self.0.rotate(&mut writer)?;
+        if writer.is_empty() || !wanted(&writer.segment) {
+            return Ok(None);
         }
-        Ok(())
+        if self.0.syncer.is_some() {
+            // Why: the syncer knows one file, and who waits for it wrote into this one.
+            let sync = writer.file.sync_data();
+            sync.map_err(|e| LogError::io(&writer.segment.path, e))?;
+        }
+        self.0.rotate(&mut writer).map(Some)
     }
 
     /// Waits until sealed segments have their index and are packed.

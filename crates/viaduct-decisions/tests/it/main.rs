@@ -5,6 +5,7 @@
 mod batch;
 mod damage;
 mod erase;
+mod expire;
 mod full_disk;
 mod kill;
 mod packed;
