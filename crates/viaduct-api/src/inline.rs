@@ -92,10 +92,12 @@ async fn off<T: Send + 'static>(
         return Err(passed());
     }
     let (answer, answered) = oneshot::channel();
+    let journey = viaduct_telemetry::current();
     tokio::task::spawn_blocking(move || {
         if answer.is_closed() {
             return;
         }
+        let work = || viaduct_telemetry::within(journey, work);
         let result = if is_past() { Err(passed()) } else { work() };
         // Why ignored: the caller has left meanwhile, and its decisions are in the log.
         let _ = answer.send(result);

@@ -17,6 +17,8 @@ pub mod problem;
 mod router;
 pub mod routes;
 mod scoring;
+mod trace;
+pub use native::metrics_page;
 pub use router::{guarded, router, rows};
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use viaduct_domain::permission::Operation;
 use crate::body::BODY_BYTES_MAX;
 use crate::guard::AllowedHosts;
 use crate::routes::{Routes, Row, doc};
-use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem, scoring};
+use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem, scoring, trace};
 
 /// Every route of the API with its operation; `document` is what describes them.
 fn routes(document: Arc<Value>) -> Routes {
@@ -54,10 +54,11 @@ pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<
 
 /// Routes with what stands before every one of them.
 ///
-/// Order, outermost first: panics are caught, Host and Origin are checked, the caller is
+/// Order, outermost first: a span is begun where requests are traced, panics are caught, Host and Origin are checked, the caller is
 /// authenticated, the operation's row of the authorisation table is checked, the handler runs.
 pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
-    routes
+    let telemetry = app.telemetry().cloned();
+    let routes = routes
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -65,8 +66,12 @@ pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), authenticate::authenticate))
         .layer(middleware::from_fn_with_state(hosts, guard::guard))
         .layer(middleware::from_fn(request_id))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .layer(CatchPanicLayer::custom(panicked));
+    let routes = match telemetry {
+        Some(telemetry) => routes.layer(middleware::from_fn_with_state(telemetry, trace::trace)),
+        None => routes,
+    };
+    routes.with_state(app)
 }
 
 /// Gives every answer an id that its log lines carry too.

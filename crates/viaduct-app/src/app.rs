@@ -1,8 +1,8 @@
 //! The application: what every verb needs, cheap to clone.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ use viaduct_domain::policy::Policy;
 use viaduct_gateway::Gateway;
 use viaduct_infer::{Runtime, RuntimeConfig};
 use viaduct_store::{Scope, Store};
+use viaduct_telemetry::{Carried, Telemetry};
 
 use crate::identity::{Directory, kept};
 
@@ -101,6 +102,10 @@ pub struct App {
     pub(crate) retention: Arc<crate::mlflow::RetentionCell>,
     /// Held while the simulated clock advances.
     pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,
+    /// Where requests are traced, when they are.
+    telemetry: Arc<OnceLock<Telemetry>>,
+    /// The traced request that this clone works for.
+    told_by: Option<Carried>,
 }
 
 impl App {
@@ -140,6 +145,8 @@ impl App {
             desk: Arc::default(),
             retention: Arc::default(),
             advancing: Arc::default(),
+            telemetry: Arc::default(),
+            told_by: None,
         };
         if !is_away {
             app.reload_directory().await?;
@@ -251,6 +258,28 @@ impl App {
     pub fn authorise(&self, caller: &Caller, operation: Operation) -> Result<Scope, Error> {
         check(caller, operation)?;
         Ok(Scope::of(caller.workspace))
+    }
+
+    /// Says where requests are traced; once, before the first one comes.
+    pub fn set_telemetry(&self, telemetry: Telemetry) {
+        // Why ignored: the first word counts.
+        let _ = self.telemetry.set(telemetry);
+    }
+
+    /// Where requests are traced, when they are.
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.telemetry.get()
+    }
+
+    /// A clone that knows which traced request it works for, for work on the store's threads.
+    pub(crate) fn told(&self) -> Self {
+        let told_by = viaduct_telemetry::current().map(|journey| journey.carried());
+        Self { told_by, ..self.clone() }
+    }
+
+    /// The request that [`App::told`] found.
+    pub(crate) fn told_by(&self) -> Option<&Carried> {
+        self.told_by.as_ref()
     }
 
     /// Rings after a commit that wrote jobs, so that the worker looks at once.

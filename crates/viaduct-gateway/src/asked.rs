@@ -16,7 +16,7 @@ use crate::usual::{self, Usual};
 pub(crate) const REFUSED_MAX: usize = 1_000;
 
 /// The inputs as they came.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Inputs {
     /// JSON objects.
     Rows(Vec<Map<String, Value>>),
@@ -25,7 +25,7 @@ pub(crate) enum Inputs {
 }
 
 /// A request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) rows: usize,
     pub(crate) inputs: Inputs,

@@ -12,10 +12,10 @@ use crate::call::{Answer, CallKey, PredictCall};
 use crate::endpoint::{Endpoint, Table};
 use crate::gateway::Gateway;
 use crate::infer::{self, InferAnswer, InferCall};
+use crate::journey;
 use crate::limits::Permit;
 use crate::predict::Corridor;
-use crate::settle::Decided;
-use crate::snapshot::{EndpointSnapshot, InputRetention};
+use crate::spared::{Spared, spare};
 
 /// Larger requests are not answered on a thread that others wait for.
 const QUICK_ROWS: usize = 64;
@@ -44,6 +44,7 @@ impl Gateway {
     pub fn enter(&self, endpoint: &str) -> Result<Entry, Refusal> {
         let table = self.table()?;
         let found = Arc::clone(table.find(endpoint)?);
+        journey::at(endpoint);
         let limits = &found.spec.limits;
         let permit = Permit::take(&found.counters, limits, endpoint)
             .inspect_err(|refusal| found.counters.refused(Some(refusal.kind)))?;
@@ -118,35 +119,14 @@ impl Entry {
     /// As [`Gateway::predict`]; the deadline has passed.
     pub fn predict(self, call: PredictCall) -> Result<Vec<Answer>, Error> {
         let key = call.key.clone();
-        let again = self.endpoint.spec.fallback_on_violation.then(|| call.clone());
-        let decided = match (self.walk(&key, |_| Ok(call.into())), again) {
-            (Err(Error::Refused(refusal)), Some(call))
-                if refusal.kind == Kind::ContractViolation =>
-            {
-                // A fallback that has no answer either leaves the caller with the first reason.
-                let spared = self.stopped().walk(&key, |_| Ok(call.into()));
-                spared.map_err(|_| Error::Refused(refusal))
+        let spared = self.walk(&key, |_| Ok(call.into()))?;
+        let mut answers = spared.decided.answers();
+        for row in spared.stopped {
+            if let Some(answer) = answers.get_mut(row) {
+                answer.contract = None;
             }
-            (decided, _) => decided,
-        };
-        decided.map(|decided| decided.answers())
-    }
-
-    /// For rows that the contract stopped: the model never sees them, and nothing of them is kept,
-    /// because nobody knows what they hold.
-    fn stopped(mut self) -> Self {
-        let now = self.gateway.0.core.clock.now();
-        let spec = EndpointSnapshot {
-            contract: None,
-            retention: InputRetention::None,
-            ..self.endpoint.spec.clone()
-        };
-        let why = "the contract stopped the request";
-        let mut endpoint = self.endpoint.without_model(spec, why, now);
-        // The version before would not know the row either.
-        endpoint.previous = None;
-        self.endpoint = Arc::new(endpoint);
-        self
+        }
+        Ok(answers)
     }
 
     /// Answers tensors; as [`Gateway::infer`].
@@ -155,15 +135,15 @@ impl Entry {
     /// As [`Gateway::infer`]; the deadline has passed.
     pub fn infer(self, call: InferCall) -> Result<InferAnswer, Error> {
         let (key, wanted) = (call.key.clone(), call.outputs.clone());
-        let decided = self.walk(&key, |endpoint| infer::asked(endpoint, call))?;
-        Ok(infer::answer(&decided, &wanted)?)
+        let spared = self.walk(&key, |endpoint| infer::asked(endpoint, call))?;
+        Ok(infer::answer(&spared.decided, &wanted, &self.endpoint)?)
     }
 
     fn walk(
         &self,
         key: &CallKey,
         asked: impl FnOnce(&Endpoint) -> Result<Asked, Refusal>,
-    ) -> Result<Decided, Error> {
+    ) -> Result<Spared, Error> {
         let counters = &self.endpoint.counters;
         let start = Instant::now();
         counters.wait.observe(start.saturating_duration_since(self.entered));
@@ -175,8 +155,9 @@ impl Entry {
             deadline: self.deadline,
             wanted: self.wanted,
         };
-        let result =
-            asked(&self.endpoint).map_err(Error::from).and_then(|asked| corridor.walk(key, asked));
+        let result = asked(&self.endpoint)
+            .map_err(Error::from)
+            .and_then(|asked| self.decide(&corridor, key, asked));
         counters.lasted(start.elapsed());
         match &result {
             Ok(_) => counters.answered(),
@@ -184,6 +165,28 @@ impl Entry {
             Err(Error::Fault(_)) => counters.refused(None),
         }
         result
+    }
+
+    /// Through the corridor; where the endpoint says so, what the contract stops is answered too.
+    fn decide(
+        &self,
+        corridor: &Corridor<'_>,
+        key: &CallKey,
+        asked: Asked,
+    ) -> Result<Spared, Error> {
+        let again = self.endpoint.spec.fallback_on_violation.then(|| asked.clone());
+        match (corridor.walk(key, asked), again) {
+            (Err(Error::Refused(refusal)), Some(asked))
+                if refusal.kind == Kind::ContractViolation =>
+            {
+                let spared =
+                    spare(corridor, key, &asked, refusal, self.gateway.0.core.clock.now())?;
+                // Told as refused all the same, beside the answer that it gets.
+                self.endpoint.counters.refused(Some(Kind::ContractViolation));
+                Ok(spared)
+            }
+            (decided, _) => Ok(Spared { decided: decided?, stopped: Vec::new() }),
+        }
     }
 }
 

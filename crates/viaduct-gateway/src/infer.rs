@@ -13,6 +13,7 @@ use crate::call::{Answer, CallKey};
 use crate::endpoint::{self, Endpoint};
 use crate::gateway::Gateway;
 use crate::infer_named;
+use crate::metadata;
 use crate::settle::Decided;
 
 /// Per-row tensors of ours, ignored by the model.
@@ -302,7 +303,11 @@ fn invalid(pointer: &str, detail: String) -> Refusal {
     Refusal::new(Kind::InvalidInput, detail).with_errors(vec![error])
 }
 
-pub(crate) fn answer(decided: &Decided, wanted: &[String]) -> Result<InferAnswer, Refusal> {
+pub(crate) fn answer(
+    decided: &Decided,
+    wanted: &[String],
+    endpoint: &Endpoint,
+) -> Result<InferAnswer, Refusal> {
     let tensors = match decided.only_outputs() {
         Some(outputs) => direct(decided, outputs, wanted),
         None => tensors(&decided.answers()),
@@ -313,7 +318,8 @@ pub(crate) fn answer(decided: &Decided, wanted: &[String]) -> Result<InferAnswer
         wanted
             .iter()
             .map(|name| {
-                tensors.iter().find(|tensor| tensor.name == *name).cloned().ok_or_else(|| {
+                let found = tensors.iter().find(|tensor| tensor.name == *name).cloned();
+                found.or_else(|| unsaid(decided, endpoint, name)).ok_or_else(|| {
                     let known: Vec<_> = tensors.iter().map(|t| t.name.as_str()).collect();
                     invalid(
                         "outputs",
@@ -339,6 +345,23 @@ pub(crate) fn answer(decided: &Decided, wanted: &[String]) -> Result<InferAnswer
     let by_model = rows.iter().find(|row| row.answered == Answered::Output);
     let model_version = by_model.and_then(|row| decided.way(row)).map(|way| way.model_version);
     Ok(InferAnswer { model_version, outputs, parameters })
+}
+
+/// An output that the endpoint has and that no row of this answer got, because no model answered
+/// it: callers name what they want before they know who answers.
+fn unsaid(decided: &Decided, endpoint: &Endpoint, name: &str) -> Option<OutputTensor> {
+    let rows = &decided.batch.rows;
+    if rows.iter().all(|row| row.answered == Answered::Output) {
+        return None;
+    }
+    let found = metadata::outputs(endpoint).into_iter().find(|output| output.name == name)?;
+    let width = found.shape.get(1).map_or(1, |width| (*width).max(1) as usize);
+    let data = match found.datatype {
+        "BYTES" => TensorData::Text(vec![None; rows.len() * width]),
+        _ => TensorData::Float(vec![f64::NAN; rows.len() * width]),
+    };
+    let shape = vec![rows.len() as i64, width as i64];
+    Some(OutputTensor { name: name.to_owned(), shape, data })
 }
 
 /// Tensors straight from the model's columns: every row is answered by them.
@@ -400,7 +423,8 @@ fn by_class(found: &Probabilities, count: i64) -> OutputTensor {
     OutputTensor { name: "probabilities".into(), shape: vec![count, order.len() as i64], data }
 }
 
-fn texts(cells: Vec<Option<String>>) -> Column {
+/// Texts as a column; `None` is null.
+pub(crate) fn texts(cells: Vec<Option<String>>) -> Column {
     let nulls: Vec<bool> = cells.iter().map(Option::is_none).collect();
     let cells = Cells::Text(cells.into_iter().map(Option::unwrap_or_default).collect());
     Column { cells, nulls: nulls.contains(&true).then_some(nulls) }

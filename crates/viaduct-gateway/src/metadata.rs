@@ -66,7 +66,7 @@ fn column(name: &str, datatype: &'static str) -> TensorMetadata {
 }
 
 /// What the model and the rule give; nothing of the model while it is not loaded.
-fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
+pub(crate) fn outputs(endpoint: &Endpoint) -> Vec<TensorMetadata> {
     let model = endpoint.model().ok();
     let known = model.as_ref().map(|model| model.answers()).unwrap_or_default();
     let mut outputs: Vec<_> = known

@@ -11,6 +11,7 @@ use viaduct_decisions::{BesideRow, DecisionBatch, DecisionLog, Record};
 use viaduct_domain::columns::{Columns, Outputs};
 use viaduct_domain::output::ModelOutput;
 use viaduct_domain::rule::{Rule, Verdict};
+use viaduct_telemetry::{Journey, current, within};
 
 use crate::counts;
 use crate::endpoint::Endpoint;
@@ -34,6 +35,8 @@ struct Copied {
     rows: Vec<(DecisionId, ModelOutput)>,
     at: Timestamp,
     due: Instant,
+    /// The traced request that they come from.
+    journey: Option<Arc<Journey>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,8 +98,8 @@ impl Onlookers {
             false => pick(&columns, &wanted).into_owned(),
         };
         let due = Instant::now() + AFTER;
-        let copied =
-            Copied { endpoint: Arc::clone(endpoint), columns, rows, at: batch.head.at, due };
+        let (at, journey) = (batch.head.at, current());
+        let copied = Copied { endpoint: Arc::clone(endpoint), columns, rows, at, due, journey };
         self.queue(copied);
     }
 
@@ -178,7 +181,7 @@ fn work(shared: &Shared, log: &DecisionLog) {
             }
         };
         drop(queue);
-        look_on(log, &copied);
+        within(copied.journey.clone(), || look_on(log, &copied));
         shared.queue.lock().unwrap_or_else(PoisonError::into_inner).is_busy = false;
         shared.changed.notify_all();
     }

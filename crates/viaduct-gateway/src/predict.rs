@@ -16,6 +16,7 @@ use crate::call::{Answer, CallKey, PredictCall};
 use crate::counts;
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
+use crate::journey;
 use crate::place::{self, Place};
 use crate::retention;
 use crate::said::{self, Said};
@@ -37,6 +38,7 @@ impl Gateway {
 }
 
 /// One request on its way.
+#[derive(Clone, Copy)]
 pub(crate) struct Corridor<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) endpoint: &'a Arc<Endpoint>,
@@ -118,6 +120,7 @@ impl Corridor<'_> {
         let appended = self.gateway.0.log.append_batch(&batch);
         self.gateway.0.append_duration.observe(start.elapsed());
         appended.map_err(Error::from)?;
+        journey::came_to(&batch);
         for row in &batch.rows {
             let way = batch.ways.get(usize::from(row.way));
             self.endpoint.count_fallback(way);

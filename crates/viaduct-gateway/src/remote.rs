@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use viaduct_domain::columns::{Columns, Outputs};
+use viaduct_telemetry::Hop;
 
 use crate::remote_tensors::{self, Input};
 
@@ -156,18 +157,49 @@ impl Remote {
         Ok(found)
     }
 
-    /// One exchange. A kept connection may have been closed meanwhile: then once more on a new one.
-    fn send(&self, method: &str, path: &str, body: &[u8]) -> Result<Response, String> {
+    /// One exchange, told to whoever traces the request that it is for.
+    fn send(&self, method: &'static str, path: &str, body: &[u8]) -> Result<Response, String> {
+        let mut hop = viaduct_telemetry::hop(|| format!("{method} {path}"));
+        let sent = self.send_told(method, path, body, hop.as_ref());
+        if let Some(hop) = &mut hop {
+            let (address, system) = match &self.address {
+                Address::Tcp(host) => (host.clone(), "tcp"),
+                Address::Unix(path) => (path.display().to_string(), "unix"),
+            };
+            hop.note("http.request.method", method);
+            hop.note("server.address", address);
+            hop.note("network.transport", system);
+            match &sent {
+                Ok(answer) => hop.answered(answer.status),
+                Err(_) => hop.failed("no_answer"),
+            }
+        }
+        sent
+    }
+
+    /// A kept connection may have been closed meanwhile: then once more on a new one.
+    fn send_told(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        hop: Option<&Hop>,
+    ) -> Result<Response, String> {
+        let mut more = String::new();
+        for (name, value) in hop.map(Hop::headers).unwrap_or_default() {
+            more.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let head = self.head(method, path, body.len(), &more);
         let named = |error: io::Error| format!("`{}` does not answer: {error}", self.url);
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(mut stream) = kept
-            && let Ok(answer) = self.exchange(&mut stream, method, path, body)
+            && let Ok(answer) = exchange(&mut stream, &head, body)
         {
             self.keep(stream, &answer);
             return Ok(answer);
         }
         let mut stream = BufReader::new(self.connect().map_err(named)?);
-        let answer = self.exchange(&mut stream, method, path, body).map_err(named)?;
+        let answer = exchange(&mut stream, &head, body).map_err(named)?;
         self.keep(stream, &answer);
         Ok(answer)
     }
@@ -205,28 +237,24 @@ impl Remote {
         }
     }
 
-    fn exchange(
-        &self,
-        stream: &mut BufReader<Stream>,
-        method: &str,
-        path: &str,
-        body: &[u8],
-    ) -> io::Result<Response> {
+    fn head(&self, method: &str, path: &str, length: usize, more: &str) -> String {
         let host = match &self.address {
             Address::Tcp(host) => host.as_str(),
             Address::Unix(_) => "localhost",
         };
-        let mut bytes = format!(
+        format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
+             Content-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n"
         )
-        .into_bytes();
-        bytes.extend_from_slice(body);
-        stream.get_mut().write_all(&bytes)?;
-        stream.get_mut().flush()?;
-        read_response(stream)
     }
+}
+
+fn exchange(stream: &mut BufReader<Stream>, head: &str, body: &[u8]) -> io::Result<Response> {
+    let mut bytes = head.as_bytes().to_vec();
+    bytes.extend_from_slice(body);
+    stream.get_mut().write_all(&bytes)?;
+    stream.get_mut().flush()?;
+    read_response(stream)
 }
 
 fn read_response(stream: &mut impl BufRead) -> io::Result<Response> {

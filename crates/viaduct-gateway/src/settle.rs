@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use viaduct_base::{DecisionId, Kind, Refusal};
+use viaduct_base::{DecisionId, FieldError, Kind, Refusal};
 use viaduct_decisions::{Answered, BatchRow, DecisionBatch, Flag, Way};
 use viaduct_domain::columns::Outputs;
 use viaduct_domain::output::ModelOutput;
 use viaduct_domain::rule::{Mode as RuleMode, Rule, Threshold, Verdict};
 
-use crate::asked::{Side, problem};
+use crate::asked::Side;
 use crate::call::Answer;
 use crate::endpoint::Endpoint;
 use crate::place::Place;
@@ -199,7 +199,12 @@ impl Settler<'_> {
                     "endpoint `{name}`: the model's output is not finite and the endpoint has no \
                      fallback"
                 );
-                let at = problem(row, "", "the model gives no finite number for this row".into());
+                let at = FieldError {
+                    pointer: format!("/rows/{row}"),
+                    detail: "the model gives no finite number for this row".into(),
+                    line: None,
+                    column: None,
+                };
                 Refusal::new(Kind::NoAnswer, detail).with_errors(vec![at])
             }
             (_, Some(Failure::Unready(refusal))) => refusal.clone(),

@@ -66,6 +66,17 @@ pub struct Answer {
     pub body: String,
 }
 
+/// What was answered, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The status.
+    pub status: u16,
+    /// `Retry-After`, where it is in seconds.
+    pub retry_after: Option<Duration>,
+    /// The beginning of the body.
+    pub body: Vec<u8>,
+}
+
 /// A client bound to its rules.
 #[derive(Debug, Clone)]
 pub struct Outbound {
@@ -156,6 +167,20 @@ impl Outbound {
         headers: &[(&str, String)],
         body: &[u8],
     ) -> Result<Answer, SendError> {
+        let RawAnswer { status, body, .. } = self.post_raw(url, headers, body)?;
+        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    /// As [`Outbound::post`], for answers that are no text.
+    ///
+    /// # Errors
+    /// As [`Outbound::post`].
+    pub fn post_raw(
+        &self,
+        url: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> Result<RawAnswer, SendError> {
         self.spelled(url)?;
         let mut request = self.agent.post(url);
         for (name, value) in headers {
@@ -163,10 +188,12 @@ impl Outbound {
         }
         let response = request.send(body).map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
-        let mut bytes = Vec::new();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let mut body = Vec::new();
         // Why ignored: a body that breaks off does not change what the status said.
-        let _ = response.into_body().into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
-        Ok(Answer { status, body: String::from_utf8_lossy(&bytes).into_owned() })
+        let _ = response.into_body().into_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut body);
+        Ok(RawAnswer { status, retry_after: retry_after.map(Duration::from_secs), body })
     }
 }
 

@@ -70,9 +70,31 @@ impl Journey {
         });
     }
 
+    /// Adds to what was noted: numbers are summed, texts joined without repetition.
+    pub fn add(&self, key: &'static str, value: impl Into<Value>) {
+        let value = value.into();
+        self.change(|notes| {
+            let known = notes.attributes.iter_mut().find(|(known, _)| *known == key);
+            match (known.map(|(_, known)| known), value) {
+                (Some(Value::Int(sum)), Value::Int(more)) => *sum += more,
+                (Some(Value::Texts(texts)), Value::Texts(more)) => {
+                    let new: Vec<_> = more.into_iter().filter(|t| !texts.contains(t)).collect();
+                    texts.extend(new);
+                }
+                (Some(known), value) => *known = value,
+                (None, value) => notes.attributes.push((key, value)),
+            }
+        });
+    }
+
     /// Says that it failed, and of what kind the failure is.
     pub fn fail(&self, kind: impl Into<Cow<'static, str>>) {
         self.change(|notes| notes.failed = Some(kind.into()));
+    }
+
+    /// Says that it did not fail, whatever was feared.
+    pub fn well(&self) {
+        self.change(|notes| notes.failed = None);
     }
 
     fn change(&self, change: impl FnOnce(&mut Notes)) {

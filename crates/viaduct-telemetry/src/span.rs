@@ -30,6 +30,12 @@ impl From<&'static str> for Value {
     }
 }
 
+impl From<Vec<String>> for Value {
+    fn from(texts: Vec<String>) -> Self {
+        Value::Texts(texts)
+    }
+}
+
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Value::Text(text.into())

@@ -18,6 +18,8 @@ mod serving;
 mod trial;
 mod waiver;
 
+pub use platform::metrics_page;
+
 use crate::routes::Routes;
 
 /// All native routes.

@@ -75,6 +75,12 @@ async fn readyz(State(app): State<App>) -> Response {
 }
 
 async fn metrics(State(app): State<App>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics_page(&app).await).into_response()
+}
+
+/// Every number of the server, in the OpenMetrics text format.
+pub async fn metrics_page(app: &App) -> String {
     let mut text = String::new();
     app.gateway().write_metrics(&mut text);
     let stats = app.store().stats();
@@ -98,9 +104,11 @@ async fn metrics(State(app): State<App>) -> Response {
             text.push_str(&format!("viaduct_jobs{{state=\"{state}\"}} {n}\n"));
         }
     }
+    if let Some(telemetry) = app.telemetry() {
+        telemetry.write_metrics(&mut text);
+    }
     text.push_str("# EOF\n");
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+    text
 }
 
 async fn clock(State(app): State<App>, Who(caller): Who) -> Result<Json<ClockView>, Problem> {

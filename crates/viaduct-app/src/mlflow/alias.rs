@@ -28,7 +28,7 @@ impl App {
         limits::model_name(name)?;
         limits::new_alias(alias)?;
         let version = limits::version(version)?;
-        let (app, caller, now) = (self.clone(), caller.clone(), self.now());
+        let (app, caller, now) = (self.told(), caller.clone(), self.now());
         let (name, alias) = (name.to_owned(), alias.to_owned());
         let model = name.clone();
         self.store()
@@ -75,7 +75,7 @@ impl App {
     ) -> Result<(), Error> {
         let scope = self.authorise(caller, Operation::WriteRegistry)?;
         limits::alias(alias)?;
-        let (app, caller, now) = (self.clone(), caller.clone(), self.now());
+        let (app, caller, now) = (self.told(), caller.clone(), self.now());
         let (name, alias) = (name.to_owned(), alias.to_owned());
         self.store()
             .write("delete_model_alias", move |tx| {

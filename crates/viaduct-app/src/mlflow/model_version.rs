@@ -95,7 +95,7 @@ impl App {
         new.description.as_deref().map_or(Ok(()), limits::description)?;
         new.tags.iter().try_for_each(limits::registry_tag)?;
         let source = location::source(&new.source, own_host)?;
-        let (app, caller, now) = (self.clone(), caller.clone(), self.now());
+        let (app, caller, now) = (self.told(), caller.clone(), self.now());
         let made = self
             .store()
             .write("create_model_version", move |tx| {
@@ -178,7 +178,7 @@ impl App {
         limits::model_name(name)?;
         check_change(&change)?;
         let (name, version, now) = (name.to_owned(), limits::version(version)?, self.now());
-        let (app, caller) = (self.clone(), caller.clone());
+        let (app, caller) = (self.told(), caller.clone());
         self.store()
             .write("change_model_version", move |tx| {
                 let mut row = find(tx, &scope, &name, version)?;

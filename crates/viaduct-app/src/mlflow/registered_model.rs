@@ -53,7 +53,7 @@ impl App {
         limits::model_name(name)?;
         description.as_deref().map_or(Ok(()), limits::description)?;
         tags.iter().try_for_each(limits::registry_tag)?;
-        let (app, caller, name, now) = (self.clone(), caller.clone(), name.to_owned(), self.now());
+        let (app, caller, name, now) = (self.told(), caller.clone(), name.to_owned(), self.now());
         self.store()
             .write("create_registered_model", move |tx| {
                 if registry::find_model(tx, &scope, &name)?.is_some() {
@@ -158,7 +158,7 @@ impl App {
         tag: Pair,
     ) -> Result<(), Error> {
         limits::registry_tag(&tag)?;
-        let app = self.clone();
+        let app = self.told();
         let set =
             self.change_model(caller, name, "set_registered_model_tag", move |tx, scope, row| {
                 registry::set_tag(tx, scope, Tagged::Model(&row.name), &tag)?;
@@ -179,7 +179,7 @@ impl App {
         key: &str,
     ) -> Result<(), Error> {
         let (key, verb) = (key.to_owned(), "delete_registered_model_tag");
-        let app = self.clone();
+        let app = self.told();
         let deleted = self.change_model(caller, name, verb, move |tx, scope, row| {
             registry::delete_tag(tx, scope, Tagged::Model(&row.name), &key)?;
             webhook::announce(&app, tx, scope, &Happened::model_tag(&row.name, &key, None))

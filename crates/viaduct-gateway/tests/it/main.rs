@@ -15,6 +15,7 @@ mod refusals;
 mod remote;
 mod restart;
 mod rollout;
+mod spared;
 mod switch;
 mod tensors;
 mod world;

@@ -7,6 +7,7 @@ use viaduct_domain::permission::{Caller, Operation};
 use viaduct_outbound::{Answer, SendError, sign};
 use viaduct_store::mlflow::webhook::{self, WebhookRow};
 use viaduct_store::{Scope, StoreError, Tx, job};
+use viaduct_telemetry::Carried;
 
 use super::{ACTIVE, WebhookEvent, events_of, find};
 use crate::App;
@@ -27,6 +28,9 @@ pub struct Delivery {
     event: String,
     at: Timestamp,
     data: Value,
+    /// The traced request that it tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<Carried>,
 }
 
 /// Why a delivery did not arrive.
@@ -56,7 +60,13 @@ pub struct Tested {
 impl Delivery {
     pub(super) fn new(webhook: &str, event: &str, data: Value, at: Timestamp) -> Self {
         let id = uuid::Uuid::now_v7().to_string();
-        Self { webhook: webhook.to_owned(), id, event: event.to_owned(), at, data }
+        Self { webhook: webhook.to_owned(), id, event: event.to_owned(), at, data, trace: None }
+    }
+
+    /// As part of a traced request.
+    #[must_use]
+    pub(super) fn traced(self, trace: Option<Carried>) -> Self {
+        Self { trace, ..self }
     }
 
     pub(super) fn enqueue(&self, app: &App, tx: &mut Tx) -> Result<(), StoreError> {
@@ -128,6 +138,7 @@ impl App {
         let event = event.or_else(|| events_of(&hook).first().copied());
         let event = event.ok_or_else(|| invalid("the webhook is told of no event"))?;
         let delivery = Delivery::new(id, &event.word(), event.example(), self.now());
+        let delivery = delivery.traced(viaduct_telemetry::current().map(|j| j.carried()));
         Ok(match self.send(hook, &delivery).await {
             Ok(answer) => Tested {
                 success: (200..300).contains(&answer.status),
@@ -166,11 +177,29 @@ impl App {
             let signature = sign(secret.expose(), &delivery.id, seconds, &body);
             headers.push(("X-MLflow-Signature", signature));
         }
+        let traced = self.telemetry().zip(delivery.trace.as_ref());
+        let mut hop = traced.and_then(|(to, trace)| to.resume(trace, "POST webhook"));
+        match (&hop, &delivery.trace) {
+            (Some(hop), _) => headers.extend(hop.headers()),
+            // Nothing is traced any more: what was to be passed on is passed on.
+            (None, Some(trace)) => headers.extend(trace.headers()),
+            (None, None) => {}
+        }
         let outbound = self.webhook_desk().outbound.clone();
         let sending = move || outbound.post(&hook.url, &headers, body.as_bytes());
         let sent = tokio::task::spawn_blocking(sending).await;
         let sent =
             sent.map_err(|e| Undelivered::Later(Fault::caused("send a webhook", e).chain()))?;
+        if let Some(hop) = &mut hop {
+            hop.note("http.request.method", "POST");
+            hop.note("viaduct.webhook", delivery.webhook.clone());
+            hop.note("viaduct.event", delivery.event.clone());
+            match &sent {
+                Ok(answer) => hop.answered(answer.status),
+                Err(SendError::Refused(_)) => hop.failed("address_refused"),
+                Err(SendError::Unreachable(_)) => hop.failed("no_answer"),
+            }
+        }
         sent.map_err(|e| match e {
             SendError::Refused(said) => Undelivered::Never(said),
             SendError::Unreachable(said) => Undelivered::Later(said),

@@ -307,7 +307,7 @@ pub(super) fn announce(
     };
     for hook in hooks.iter().filter(wants) {
         let delivery = Delivery::new(&hook.webhook_id, word, data.clone(), app.now());
-        delivery.enqueue(app, tx)?;
+        delivery.traced(app.told_by().cloned()).enqueue(app, tx)?;
     }
     Ok(())
 }
