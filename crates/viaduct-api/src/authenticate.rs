@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use viaduct_app::App;
 use viaduct_app::identity::Credential;
-use viaduct_base::{Kind, Refusal, Secret};
+use viaduct_base::{Error, Kind, Refusal, Secret};
+use viaduct_domain::permission::Caller;
 
 use crate::problem;
 
@@ -25,22 +26,32 @@ pub struct ConsumerKey(pub Secret<String>);
 
 /// Puts the caller (and the consumer's key, if any) on the request.
 pub async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let credential = match credential(request.headers()) {
-        Ok(credential) => credential,
-        Err(refusal) => return problem::refusal_response(&path, &refusal),
-    };
-    if let Credential::ConsumerKey(key) = &credential {
-        request.extensions_mut().insert(ConsumerKey(key.clone()));
-    }
-    match app.authenticate(credential).await {
-        Ok(caller) => {
+    match caller(&app, request.headers()).await {
+        Ok((caller, key)) => {
             request.extensions_mut().insert(caller);
+            if let Some(key) = key {
+                request.extensions_mut().insert(key);
+            }
             next.run(request).await
         }
-        Err(viaduct_base::Error::Refused(refusal)) => problem::refusal_response(&path, &refusal),
-        Err(viaduct_base::Error::Fault(fault)) => problem::fault_response(&fault),
+        Err(error) => problem::error_response(request.uri().path(), error),
     }
+}
+
+/// Who asks, and the consumer's key that came along.
+///
+/// # Errors
+/// A credential that is wrong.
+pub(crate) async fn caller(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<(Caller, Option<ConsumerKey>), Error> {
+    let credential = credential(headers)?;
+    let key = match &credential {
+        Credential::ConsumerKey(key) => Some(ConsumerKey(key.clone())),
+        _ => None,
+    };
+    Ok((app.authenticate(credential).await?, key))
 }
 
 fn credential(headers: &HeaderMap) -> Result<Credential, Refusal> {

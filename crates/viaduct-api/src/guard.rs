@@ -50,14 +50,20 @@ pub async fn guard(State(hosts): State<AllowedHosts>, request: Request, next: Ne
         return problem::refusal_response(request.uri().path(), &refusal);
     }
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("SAMEORIGIN"));
-    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    harden(response.headers_mut());
     response
 }
 
-fn check(
+/// The headers that every answer carries.
+pub(crate) fn harden(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("SAMEORIGIN"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+}
+
+/// # Errors
+/// A Host that is not ours, or a write from a page that is not.
+pub(crate) fn check(
     hosts: &AllowedHosts,
     method: &Method,
     headers: &HeaderMap,

@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use viaduct_base::{Error, Fault};
-use viaduct_gateway::Entry;
+use viaduct_gateway::{Entry, Stopwatch};
 
 /// Larger requests go to a thread of their own.
 const ROWS_MAX: usize = 64;
 /// A run that took longer was not small.
 const QUICK: Duration = Duration::from_millis(2);
-/// How long after a slow one nothing runs in place.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Times that a slow one took, nothing runs in place: slow ones hold a twentieth of the time.
+const PAUSE: u32 = 20;
+/// Longest pause; then one more may show whether the cause is gone.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 static ALLOWED: AtomicUsize = AtomicUsize::new(0);
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -32,17 +34,16 @@ pub fn allow(count: usize) {
 }
 
 /// A place among those that run on the reactor.
-struct Place(Instant);
+struct Place(Stopwatch);
 
 impl Place {
     fn take(rows: usize) -> Option<Self> {
-        let now = Instant::now();
-        let since = now.saturating_duration_since(*START).as_micros() as u64;
+        let since = START.elapsed().as_micros() as u64;
         if rows > ROWS_MAX || since < PAUSED_UNTIL.load(Ordering::Relaxed) {
             return None;
         }
         // The count is left by `drop`, which also runs when the work panics.
-        let place = Self(now);
+        let place = Self(Stopwatch::start());
         let is_free = RUNNING.fetch_add(1, Ordering::AcqRel) < ALLOWED.load(Ordering::Relaxed);
         is_free.then_some(place)
     }
@@ -51,8 +52,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::AcqRel);
-        if self.0.elapsed() > QUICK {
-            let until = START.elapsed() + PAUSE;
+        let own = self.0.own();
+        if own > QUICK {
+            let until = START.elapsed() + own.saturating_mul(PAUSE).min(PAUSE_MAX);
             PAUSED_UNTIL.store(until.as_micros() as u64, Ordering::Relaxed);
         }
     }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod extract;
 pub mod guard;
 pub mod inline;
+mod lane;
 pub mod mlflow;
 mod native;
 pub mod oip;

@@ -37,6 +37,14 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What went wrong, in the dialect of the path that was asked.
+pub(crate) fn error_response(path: &str, error: Error) -> Response {
+    match error {
+        Error::Refused(refusal) => refusal_response(path, &refusal),
+        Error::Fault(fault) => fault_response(&fault),
+    }
+}
+
 /// A refusal in the dialect of the path that was asked.
 pub fn refusal_response(path: &str, refusal: &Refusal) -> Response {
     if crate::mlflow::speaks(path) || is_scoring(path) {

@@ -11,11 +11,12 @@ use serde_json::Value;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use viaduct_app::App;
-use viaduct_base::{Kind, Refusal};
+use viaduct_base::{Kind, Refusal, RequestId, Timestamp};
 use viaduct_domain::permission::Operation;
 
 use crate::body::BODY_BYTES_MAX;
 use crate::guard::AllowedHosts;
+use crate::lane::Lane;
 use crate::routes::{Routes, Row, doc};
 use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem, scoring, trace};
 
@@ -46,16 +47,17 @@ pub fn rows() -> Vec<Row> {
 pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
     let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
     let api = routes(Arc::new(openapi::document(&rows))).finish().0;
-    let answering = guarded(api.merge(pages), app, hosts);
+    let answering = guarded(api.merge(pages), app.clone(), hosts.clone());
     // Why around it all: a request is routed by its path as it came, so the prefix goes first.
     let unprefixed = ServiceBuilder::new().map_request(mlflow::ui::unprefix).service(answering);
-    Router::new().fallback_service(unprefixed)
+    Router::new().fallback_service(Lane::new(app, hosts, unprefixed))
 }
 
 /// Routes with what stands before every one of them.
 ///
-/// Order, outermost first: a span is begun where requests are traced, panics are caught, Host and Origin are checked, the caller is
-/// authenticated, the operation's row of the authorisation table is checked, the handler runs.
+/// Order, outermost first: a span is begun where requests are traced, panics are caught, Host and
+/// Origin are checked, the caller is authenticated, the operation's row of the authorisation table
+/// is checked, the handler runs. [`Lane`] says the same for a prediction.
 pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
     let telemetry = app.telemetry().cloned();
     let routes = routes
@@ -76,12 +78,21 @@ pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
 
 /// Gives every answer an id that its log lines carry too.
 async fn request_id(request: Request, next: Next) -> Response {
-    let id = viaduct_base::RequestId::new(viaduct_base::Timestamp::from_system()).to_string();
+    let id = new_id();
     let mut response = next.run(request).await;
-    if let Ok(value) = id.parse() {
+    name(&mut response, &id);
+    response
+}
+
+pub(crate) fn new_id() -> RequestId {
+    RequestId::new(Timestamp::from_system())
+}
+
+/// Puts the id on the answer, unless it bears one.
+pub(crate) fn name(response: &mut Response, id: &RequestId) {
+    if let Ok(value) = id.to_string().parse() {
         response.headers_mut().entry("x-request-id").or_insert(value);
     }
-    response
 }
 
 async fn fallback(uri: Uri) -> Response {
@@ -102,7 +113,7 @@ async fn method_not_allowed(method: axum::http::Method, uri: Uri) -> Response {
     problem::refusal_response(uri.path(), &Refusal::new(Kind::MethodNotAllowed, detail))
 }
 
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     let what = panic
         .downcast_ref::<String>()
         .map(String::as_str)

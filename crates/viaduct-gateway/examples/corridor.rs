@@ -1,12 +1,16 @@
 //! What the corridor costs over the bare model, measured in one run:
-//! `cargo run --release --example corridor -p viaduct-gateway -- MODEL.onnx [LIBRARY_DIR] [ROWS]`
+//! `cargo run --release --example corridor -p viaduct-gateway -- MODEL.onnx [LIBRARY_DIR] [ROWS] [CELLS]`
 //! with any model of named columns or of one matrix. The last line is JSON for programs.
+//!
+//! CELLS is a file that ends with the batch's cells as little-endian 32-bit floats, row by row, as
+//! a binary inference request does: what trees cost depends on their rows (rows that repeat are
+//! foreseen by the processor), so whoever compares the batch with requests gives the same rows.
 //!
 //! The contract check and the decision log are on. Bare means: the same typed columns into
 //! `viaduct_infer::Model`, nothing else. Both take turns, so that a busy machine hits both.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,6 +79,24 @@ impl Shape {
             fields.map(|(place, (name, text))| (name.clone(), cell(place, *text))).collect();
         row.insert("customer_id".into(), number.into());
         row
+    }
+
+    /// The rows of CELLS.
+    fn read(&self, file: &Path, rows: usize) -> Result<Vec<Map<String, Value>>, Failure> {
+        let bytes = std::fs::read(file)?;
+        let width = self.columns.len();
+        let start = bytes.len().checked_sub(4 * width * rows).ok_or("CELLS holds too few cells")?;
+        let cells: Vec<_> = bytes[start..]
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|word| f32::from_le_bytes(*word))
+            .collect();
+        let row = |cells: &[f32]| {
+            let named = self.columns.iter().zip(cells);
+            named.map(|((name, _), cell)| (name.clone(), json!(cell))).collect()
+        };
+        Ok(cells.chunks(width).map(row).collect())
     }
 
     fn tensors(&self, rows: &[Map<String, Value>]) -> Vec<InputTensor> {
@@ -147,13 +169,14 @@ fn tensors_call(inputs: Vec<InputTensor>) -> InferCall {
 
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args_os().skip(1);
-    let usage = "usage: corridor MODEL.onnx [LIBRARY_DIR] [ROWS]";
+    let usage = "usage: corridor MODEL.onnx [LIBRARY_DIR] [ROWS] [CELLS]";
     let onnx = PathBuf::from(arguments.next().ok_or(usage)?);
     let library = arguments.next().map(PathBuf::from).filter(|path| path.as_os_str() != "");
     let batch = match arguments.next() {
         Some(text) => text.to_string_lossy().parse()?,
         None => 1_000,
     };
+    let cells = arguments.next().map(PathBuf::from);
     let home = tempfile::tempdir()?;
     let runtime = RuntimeConfig { library, ..RuntimeConfig::new(home.path()) };
     let loaded = Runtime::find(&runtime)?.load(&onnx, LoadOptions::default())?;
@@ -188,7 +211,10 @@ fn main() -> Result<(), Failure> {
         floor.p50, corridor.p50
     );
 
-    let rows: Vec<_> = (0..batch).map(|n| shape.row(n)).collect();
+    let rows = match &cells {
+        Some(file) => shape.read(file, batch)?,
+        None => (0..batch).map(|n| shape.row(n)).collect(),
+    };
     let (columns, tensors) = (typed(&rows)?, shape.tensors(&rows));
     let [bare_batch, corridor_batch] = alternate(
         200,

@@ -16,6 +16,7 @@ use crate::journey;
 use crate::limits::Permit;
 use crate::predict::Corridor;
 use crate::spared::{Spared, spare};
+use crate::stopwatch::Stopwatch;
 
 /// Larger requests are not answered on a thread that others wait for.
 const QUICK_ROWS: usize = 64;
@@ -145,7 +146,8 @@ impl Entry {
         asked: impl FnOnce(&Endpoint) -> Result<Asked, Refusal>,
     ) -> Result<Spared, Error> {
         let counters = &self.endpoint.counters;
-        let start = Instant::now();
+        let watch = Stopwatch::start();
+        let start = watch.begun();
         counters.wait.observe(start.saturating_duration_since(self.entered));
         let corridor = Corridor {
             gateway: &self.gateway,
@@ -158,7 +160,7 @@ impl Entry {
         let result = asked(&self.endpoint)
             .map_err(Error::from)
             .and_then(|asked| self.decide(&corridor, key, asked));
-        counters.lasted(start.elapsed());
+        counters.lasted(start.elapsed(), watch.own());
         match &result {
             Ok(_) => counters.answered(),
             Err(Error::Refused(refusal)) => counters.refused(Some(refusal.kind)),

@@ -40,6 +40,7 @@ mod settle;
 mod snapshot;
 mod spared;
 mod statistics;
+mod stopwatch;
 mod switch;
 mod usual;
 
@@ -57,3 +58,4 @@ pub use snapshot::{
     InputRetention, Killed, Limits, Mode, ServedModel, Snapshot,
 };
 pub use statistics::{EndpointStatistics, Total};
+pub use stopwatch::Stopwatch;

@@ -99,10 +99,10 @@ impl Counters {
         self.variants.iter().map(|variant| variant.rows.load(Ordering::Relaxed)).sum()
     }
 
-    /// A request has ended, however.
-    pub(crate) fn lasted(&self, took: Duration) {
+    /// A request has ended, however; `own` is its time without that of others on its core.
+    pub(crate) fn lasted(&self, took: Duration, own: Duration) {
         self.duration.observe(took);
-        let (took, before) = (took.as_nanos() as u64, self.typical_ns.load(Ordering::Relaxed));
+        let (took, before) = (own.as_nanos() as u64, self.typical_ns.load(Ordering::Relaxed));
         // Why a quarter: one slow request turns the others away from the shared threads, and a
         // few quick ones bring them back. A lost update of another thread does not matter.
         let mean = if before == 0 { took.max(1) } else { before - before / 4 + took / 4 };

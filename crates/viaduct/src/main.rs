@@ -31,6 +31,11 @@ use cli::{AuditVerb, Cli, Command, ConfigVerb, LocalArgs, SetupWhat};
 use config::{Config, Detail, Inputs, Settings};
 use exchange::{ExportWhat, ImportWhat};
 
+/// Why: a request is a few hundred small pieces of memory, taken on one thread and given back on
+/// another, where the system's allocator waits for locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let colour = std::io::stdout().is_terminal()

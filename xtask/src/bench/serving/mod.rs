@@ -152,7 +152,10 @@ fn running(options: &Options, bench: &Bench, ours: &Side, table: &mut Table) {
 fn in_process(options: &Options, bench: &Bench, ours: &Side, table: &mut Table) -> Outcome {
     let folder = bench.library.parent().ok_or("the runtime's library has no folder")?;
     let mut corridor = program(&bench.corridor);
-    let text = output(corridor.arg(bench.work.join("trees.onnx")).arg(folder).arg("1000"))?;
+    // The rows of the requests that are compared with it.
+    let cells = bench.work.join("trees-binary-1000.bin");
+    let text =
+        output(corridor.arg(bench.work.join("trees.onnx")).arg(folder).arg("1000").arg(cells))?;
     let batch = wants(options, What::Batch);
     let bare = rows::corridor(&text, table, wants(options, What::Corridor), batch)?;
     if batch { rows::batch(bench, ours, table, bare) } else { Ok(()) }
