@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::sampler::Sampler;
     use crate::telemetry::Options;
-    use crate::wire::{Post, Posted};
+    use crate::wire::{Post, Posted, Targets};
 
     fn telemetry(queue_max: usize) -> Telemetry {
         Telemetry::new(Options {
@@ -243,7 +243,7 @@ mod tests {
 
     fn begin(telemetry: &Telemetry, runtime: &tokio::runtime::Runtime, post: Post) {
         let secret = vec![("authorization".to_owned(), "Bearer hush".to_owned())];
-        let wire = Wire::http("http://collector/", secret, post);
+        let wire = Wire::http(Targets::new(Some("http://collector/"), None, None), secret, post);
         assert!(!format!("{wire:?}").contains("hush"));
         let page = || -> Gathered { Box::pin(async { "# TYPE a gauge\na 1\n".to_owned() }) };
         telemetry.begin(wire, runtime.handle().clone(), Box::new(page)).unwrap();

@@ -29,4 +29,4 @@ pub use pairs::pairs;
 pub use sampler::Sampler;
 pub use span::Value;
 pub use telemetry::{Options, Telemetry};
-pub use wire::{Post, Posted, Wire};
+pub use wire::{Post, Posted, Targets, Wire};

@@ -36,9 +36,36 @@ pub struct Posted {
 pub type Post =
     Box<dyn Fn(&str, &[(&str, String)], &[u8]) -> Result<Posted, String> + Send + 'static>;
 
+/// Where each signal goes; nowhere when nobody said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// Spans, as a whole address.
+    pub traces: Option<String>,
+    /// Metrics, as a whole address.
+    pub metrics: Option<String>,
+    base: Option<String>,
+}
+
+impl Targets {
+    /// Below one address for both, as `v1/traces` and `v1/metrics`; a signal's own address is
+    /// taken as it is.
+    pub fn new(base: Option<&str>, traces: Option<String>, metrics: Option<String>) -> Self {
+        let base = base.map(|base| base.trim_end_matches('/').to_owned());
+        let below = |path: &str| base.as_ref().map(|base| format!("{base}/{path}"));
+        let (all_traces, all_metrics) = (below("v1/traces"), below("v1/metrics"));
+        Self { traces: traces.or(all_traces), metrics: metrics.or(all_metrics), base }
+    }
+
+    /// The address for both, else that of a signal.
+    pub fn base(&self) -> &str {
+        let any = [&self.base, &self.traces, &self.metrics];
+        any.into_iter().find_map(Option::as_deref).unwrap_or_default()
+    }
+}
+
 /// The way to a collector.
 pub struct Wire {
-    address: String,
+    targets: Targets,
     headers: Vec<(String, String)>,
     kind: Kind,
 }
@@ -58,10 +85,9 @@ pub(crate) enum Unsent {
 }
 
 impl Wire {
-    /// OTLP over HTTP: `address` is the base below which `v1/traces` and `v1/metrics` are.
-    pub fn http(address: &str, headers: Vec<(String, String)>, post: Post) -> Self {
-        let address = address.trim_end_matches('/').to_owned();
-        Self { address, headers, kind: Kind::Http(post) }
+    /// OTLP over HTTP.
+    pub fn http(targets: Targets, headers: Vec<(String, String)>, post: Post) -> Self {
+        Self { targets, headers, kind: Kind::Http(post) }
     }
 
     /// OTLP over gRPC.
@@ -81,12 +107,13 @@ impl Wire {
         }
         let endpoint = endpoint.timeout(timeout).connect_timeout(CONNECT.min(timeout));
         metadata(&headers)?;
-        Ok(Self { address: address.to_owned(), headers, kind: Kind::Grpc(Box::new(endpoint)) })
+        let targets = Targets::new(Some(address), None, None);
+        Ok(Self { targets, headers, kind: Kind::Grpc(Box::new(endpoint)) })
     }
 
     /// Where it leads, for the log.
     pub(crate) fn address(&self) -> &str {
-        &self.address
+        self.targets.base()
     }
 
     /// Opens the connection that is used from now on; it is made when it is first needed.
@@ -96,14 +123,14 @@ impl Wire {
             Kind::Http(post) => Connected::Http(post),
             Kind::Grpc(endpoint) => Connected::Grpc(endpoint.connect_lazy()),
         };
-        Line { address: self.address, headers: self.headers, channel, runtime }
+        Line { targets: self.targets, headers: self.headers, channel, runtime }
     }
 }
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Wire").field("address", &self.address).field("headers", &names).finish()
+        f.debug_struct("Wire").field("address", &self.address()).field("headers", &names).finish()
     }
 }
 
@@ -121,7 +148,7 @@ fn metadata(headers: &[(String, String)]) -> Result<MetadataMap, String> {
 
 /// A wire that is in use.
 pub(crate) struct Line<'a> {
-    address: String,
+    targets: Targets,
     headers: Vec<(String, String)>,
     channel: Connected,
     runtime: &'a Handle,
@@ -136,7 +163,7 @@ impl Line<'_> {
     /// Sends spans; gives how many of them were refused.
     pub(crate) fn send_traces(&self, request: &ExportTraceServiceRequest) -> Result<u64, Unsent> {
         let answer: ExportTraceServiceResponse = match &self.channel {
-            Connected::Http(post) => self.post(post, "v1/traces", request)?,
+            Connected::Http(post) => self.post(post, &self.targets.traces, request)?,
             Connected::Grpc(channel) => {
                 let mut client = TraceServiceClient::new(channel.clone());
                 let request = self.request(request.clone())?;
@@ -151,7 +178,7 @@ impl Line<'_> {
     /// Sends metrics.
     pub(crate) fn send_metrics(&self, request: ExportMetricsServiceRequest) -> Result<(), Unsent> {
         let _: ExportMetricsServiceResponse = match &self.channel {
-            Connected::Http(post) => self.post(post, "v1/metrics", &request)?,
+            Connected::Http(post) => self.post(post, &self.targets.metrics, &request)?,
             Connected::Grpc(channel) => {
                 let mut client = MetricsServiceClient::new(channel.clone());
                 let sent = self.runtime.block_on(client.export(self.request(request)?));
@@ -170,13 +197,15 @@ impl Line<'_> {
     fn post<A: Message + Default>(
         &self,
         post: &Post,
-        path: &str,
+        target: &Option<String>,
         message: &impl Message,
     ) -> Result<A, Unsent> {
+        let Some(url) = target else {
+            return Err(Unsent::Never("nobody said where it goes".to_owned()));
+        };
         let mut headers = vec![("Content-Type", "application/x-protobuf".to_owned())];
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        let url = format!("{}/{path}", self.address);
-        let posted = post(&url, &headers, &message.encode_to_vec());
+        let posted = post(url, &headers, &message.encode_to_vec());
         let posted = posted.map_err(|said| Unsent::Later(said, None))?;
         let said = || format!("`{url}` answered {}", posted.status);
         match posted.status {

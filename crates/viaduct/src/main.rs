@@ -18,6 +18,7 @@ mod mlflow_env;
 mod mlflow_ui;
 mod runtime;
 mod server;
+mod telemetry_env;
 mod wiring;
 
 use std::io::IsTerminal as _;

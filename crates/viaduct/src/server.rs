@@ -17,10 +17,13 @@ use viaduct_work::Worker;
 
 use crate::config::Config;
 use crate::listen::{self, Limits};
-use crate::{mlflow_ui, wiring};
+use crate::{mlflow_ui, telemetry_env, wiring};
 
 /// How long requests under way may take after a stop is asked for.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long the last spans may take to a collector.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Threads of the reactor beyond the cores: while predictions run on as many as there are cores,
 /// these go on reading and answering.
@@ -44,6 +47,7 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let app = wiring::open(&config).await?;
+    telemetry_env::begin(&app)?;
     let listener = bind(config.listen)?;
     let address = listener.local_addr().unwrap_or(config.listen);
     let mut doors = vec![(listener, router(app.clone(), &config, address))];
@@ -63,6 +67,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let _ = stop.send(true);
     if tokio::time::timeout(DRAIN, worker).await.is_err() {
         tracing::warn!("a job did not end in time: its lease lapses and it runs again");
+    }
+    if let Some(telemetry) = app.telemetry().cloned() {
+        // Why ignored: what was not sent is said in the log.
+        let _ = tokio::task::spawn_blocking(move || telemetry.stop(LAST_WORDS)).await;
     }
     Ok(())
 }
