@@ -76,10 +76,15 @@ pub(crate) fn keep_model(dir: &Path, source: &Path) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
-/// Deletes model files that the snapshot does not name. What cannot be deleted is left.
-pub(crate) fn drop_unnamed_models(dir: &Path, snapshot: &Snapshot) {
-    let named: HashSet<_> =
-        snapshot.endpoints.iter().flat_map(EndpointSnapshot::models).map(|m| &m.onnx).collect();
+/// Deletes model files that neither the snapshot names nor a request may still need. What cannot
+/// be deleted is left.
+pub(crate) fn drop_unnamed_models<'a>(
+    dir: &Path,
+    snapshot: &'a Snapshot,
+    held: impl Iterator<Item = &'a PathBuf>,
+) {
+    let models = snapshot.endpoints.iter().flat_map(EndpointSnapshot::models);
+    let named: HashSet<_> = models.map(|model| &model.onnx).chain(held).collect();
     let Ok(entries) = fs::read_dir(dir.join(MODELS)) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if !named.contains(&path) {

@@ -64,6 +64,8 @@ pub(crate) struct Slot {
     /// The last load failed, and why.
     is_failed: AtomicBool,
     failed: Mutex<Option<Refusal>>,
+    /// The model, for the requests that came before the version left.
+    last: OnceLock<Arc<Model>>,
     models: Arc<Models>,
 }
 
@@ -85,6 +87,7 @@ impl Slot {
             source,
             is_failed: AtomicBool::new(false),
             failed: Mutex::default(),
+            last: OnceLock::new(),
             models: Arc::clone(models),
         }
     }
@@ -99,6 +102,9 @@ impl Slot {
 
     /// The model, loaded and warmed up if it is not in memory.
     pub(crate) fn get(&self) -> Result<Arc<Model>, Refusal> {
+        if let Some(model) = self.last.get() {
+            return Ok(Arc::clone(model));
+        }
         let loaded = match &self.source {
             Ok(Source::Onnx(source)) => self.models.cache().and_then(|cache| cache.get(source)),
             Ok(Source::Remote(_)) => {
@@ -124,6 +130,17 @@ impl Slot {
         if self.is_failed.swap(false, Ordering::Relaxed) {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
+    }
+
+    /// Lets go of the version: what is in memory stays for the requests that hold this slot, and
+    /// leaves with the last of them.
+    pub(crate) fn retire(&self) {
+        let Some((key, cache)) = self.key().zip(self.models.cache.get()) else { return };
+        if let Some(model) = cache.peek(key) {
+            // Why ignored: it has retired before.
+            let _ = self.last.set(model);
+        }
+        cache.remove(key);
     }
 
     /// Loads it now and looks whether the contract's fields fill it.

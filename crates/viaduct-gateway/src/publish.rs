@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use viaduct_base::{EndpointId, Fault, Kind, Refusal};
@@ -28,6 +28,14 @@ type Copied = (Option<SystemTime>, u64, PathBuf);
 pub(crate) struct Kept {
     lasting: HashMap<EndpointId, Lasting>,
     copies: HashMap<PathBuf, Copied>,
+    retired: Vec<Retired>,
+}
+
+/// A version that left while requests may still hold it.
+struct Retired {
+    key: Arc<str>,
+    file: PathBuf,
+    slot: Weak<Slot>,
 }
 
 impl Gateway {
@@ -57,7 +65,8 @@ impl Gateway {
         let mut problems = self.put_in_service(&mut kept, &mut snapshot);
         problems.extend(uncopied);
         disk::write(self.dir(), &snapshot)?;
-        disk::drop_unnamed_models(self.dir(), &snapshot);
+        let held = kept.retired.iter().filter(|retired| retired.slot.strong_count() > 0);
+        disk::drop_unnamed_models(self.dir(), &snapshot, held.map(|retired| &retired.file));
         Ok(problems)
     }
 
@@ -83,7 +92,7 @@ impl Gateway {
         let named: HashSet<_> = snapshot.endpoints.iter().map(|spec| spec.id).collect();
         kept.lasting.retain(|id, _| named.contains(id));
         problems.extend(self.exchange(kept, snapshot, &mut slots));
-        self.forget(before.as_deref());
+        self.forget(kept, before.as_deref());
         if snapshot.endpoints.iter().any(|spec| !spec.guards.is_empty()) {
             self.0.watch.start(&self.0.core);
         }
@@ -130,8 +139,7 @@ impl Gateway {
 
     /// Lets go of versions that nobody names any more; they leave when the last request with them
     /// has ended.
-    fn forget(&self, before: Option<&Table>) {
-        let Some(before) = before else { return };
+    fn forget(&self, kept: &mut Kept, before: Option<&Table>) {
         let current = self.0.core.table.load();
         let named: HashSet<_> = current
             .iter()
@@ -140,9 +148,20 @@ impl Gateway {
                 endpoint.slots().filter_map(|slot| slot.key().cloned()).collect::<Vec<_>>()
             })
             .collect();
+        kept.retired.retain(|retired| {
+            let is_held = retired.slot.strong_count() > 0;
+            if !is_held && !named.contains(&retired.key) {
+                // A request may have brought it back into memory.
+                self.0.core.models.forget(&retired.key);
+            }
+            is_held
+        });
+        let Some(before) = before else { return };
         for slot in before.order.iter().flat_map(|endpoint| endpoint.slots()) {
             if let Some(key) = slot.key().filter(|key| !named.contains(*key)) {
-                self.0.core.models.forget(key);
+                slot.retire();
+                let (key, file) = (Arc::clone(key), slot.served.onnx.clone());
+                kept.retired.push(Retired { key, file, slot: Arc::downgrade(slot) });
             }
         }
     }

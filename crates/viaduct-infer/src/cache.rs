@@ -129,11 +129,13 @@ impl ModelCache {
         }
     }
 
-    /// Lets go of a model that nobody will ask for again.
+    /// Lets go of a model that nobody will ask for again, or of the memory that it failed to load.
     pub fn remove(&self, key: &str) {
         let mut state = self.lock();
-        if let Some(Entry::Ready { .. }) = state.entries.get(key) {
-            state.leave(key);
+        match state.entries.get(key) {
+            Some(Entry::Ready { .. }) => state.leave(key),
+            Some(Entry::Failed { .. }) => drop(state.entries.remove(key)),
+            Some(Entry::Loading) | None => {}
         }
         state.seen.remove(key);
     }

@@ -1,9 +1,12 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use viaduct_gateway::{Mode, ServedModel, Snapshot};
+use viaduct_base::SimulatedClock;
+use viaduct_decisions::{DecisionLog, Durability};
+use viaduct_gateway::{Gateway, GatewayConfig, Mode, ServedModel, Snapshot};
 
 use crate::python;
-use crate::world::{World, call, endpoint, lead, model, open, snapshot};
+use crate::world::{World, call, endpoint, lead, model, open};
 
 #[test]
 fn a_restart_serves_from_disk_alone() {
@@ -39,7 +42,7 @@ fn a_restart_serves_from_disk_alone() {
 fn a_fresh_directory_is_not_ready_until_something_is_published() {
     let dir = tempfile::tempdir().unwrap();
     let start = "2026-03-01T08:00:00Z".parse().unwrap();
-    let clock = std::sync::Arc::new(viaduct_base::SimulatedClock::new(start));
+    let clock = Arc::new(SimulatedClock::new(start));
     let gateway = open(dir.path(), &clock);
     assert!(!gateway.readiness().ready);
     let refused = crate::world::refusal(gateway.predict(call(vec![lead(1)])));
@@ -57,6 +60,41 @@ fn unnamed_models_leave_the_disk() {
     assert_eq!(models(), 0);
     world.publish(endpoint(Mode::Unowned));
     assert!(world.ask(vec![lead(1)]).is_ok());
+}
+
+/// Swaps to another file and back while a request waits; budgets decide whether the version that
+/// leaves is in memory.
+fn swap_before_the_answer(model_bytes: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SimulatedClock::new("2026-03-01T08:00:00Z".parse().unwrap()));
+    let (log, _) = DecisionLog::open(&dir.path().join("decisions"), Durability::Os).unwrap();
+    let mut config = GatewayConfig::new(dir.path().join("gateway"), python::runtime());
+    config.model_bytes = model_bytes;
+    let (gateway, _) = Gateway::open(config, log, clock.clone()).unwrap();
+    let world = World { dir, gateway, clock };
+    let files = || std::fs::read_dir(world.dir.path().join("gateway/models")).unwrap().count();
+    let mut other = endpoint(Mode::Unowned);
+    other.model = Some(ServedModel { version: 4, onnx: python::model("other.onnx"), ..model() });
+    world.publish(endpoint(Mode::Unowned));
+    let first = world.ask(vec![lead(59)]).unwrap().remove(0);
+    let waits = world.gateway.enter("term-deposit").unwrap();
+    // The queue's job publishes the same once more.
+    world.publish(other.clone());
+    world.publish(other.clone());
+    let late = waits.predict(call(vec![lead(59)])).unwrap().remove(0);
+    assert_eq!((late.model_version, &late.output), (Some(3), &first.output));
+    let now = world.ask(vec![lead(59)]).unwrap().remove(0);
+    assert!(now.model_version == Some(4) && now.output != first.output);
+    // What a late request did is no reason to decline the way back.
+    world.publish(endpoint(Mode::Unowned));
+    assert_eq!(world.ask(vec![lead(59)]).unwrap()[0].output, first.output);
+    assert_eq!(files(), 1);
+}
+
+#[test]
+fn who_came_before_a_swap_is_answered_by_the_version_of_then() {
+    swap_before_the_answer(1 << 30);
+    swap_before_the_answer(1);
 }
 
 #[test]
@@ -77,10 +115,11 @@ fn version_swaps_fail_no_request() {
         }
         for version in 1..30 {
             let mut spec = endpoint(Mode::Unowned);
-            // Other options make another model: it is really loaded again.
-            let classes = Some(vec![0.into(), 1.into(), version.into()]);
-            spec.model = Some(ServedModel { version, classes, ..model() });
-            world.gateway.publish(snapshot(spec)).unwrap();
+            // Every other one is another file, which leaves the disk with its version.
+            let onnx = python::model(["model.onnx", "other.onnx"][version as usize % 2]);
+            spec.model = Some(ServedModel { version, onnx, ..model() });
+            world.publish(spec.clone());
+            world.publish(spec);
         }
         stop.store(true, Ordering::Relaxed);
     });
