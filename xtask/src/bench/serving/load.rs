@@ -1,11 +1,8 @@
-//! Load: wrk for the most a server gives, h2load where gRPC is compared, and a client of our own
-//! that keeps a given rate, because wrk keeps none.
+//! Load: wrk for the most a server gives, h2load where gRPC is compared and where a rate is kept,
+//! which wrk does not.
 
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use super::http::{Client, post};
 use super::process::cpu_seconds;
 use crate::Outcome;
 use crate::run::{output, program};
@@ -112,78 +109,69 @@ impl Ask {
         }
     }
 
-    /// Eight connections that together keep the rate; none waits for another. A request that
-    /// could not be sent in time, because the one before was still under way, counts from when it
-    /// should have been sent. An infinite rate asks as fast as the answers come.
-    pub(super) fn paced(&self, rate: f64, time: Duration) -> Outcome<Paced> {
-        const CLIENTS: u32 = 8;
-        let bytes = body(&self.body)?;
-        let request = post(&self.path, &self.headers, &bytes);
-        let step = Duration::try_from_secs_f64(f64::from(CLIENTS) / rate).unwrap_or_default();
-        let began = Instant::now();
-        let each = thread::scope(|scope| {
-            let clients: Vec<_> = (0..CLIENTS)
-                .map(|number| {
-                    let (port, request) = (self.port, &request);
-                    let first = began + step * number / CLIENTS;
-                    scope.spawn(move || keep(port, request, first, step, began + time))
-                })
-                .collect();
-            clients
-                .into_iter()
-                .map(|one| one.join().map_err(|_| "a client broke".to_owned()))
-                .collect::<Outcome<Vec<_>>>()
-        })?;
-        let failed = each.iter().map(|(_, failed)| failed).sum();
-        let mut times: Vec<f64> = each.into_iter().flat_map(|(times, _)| times).collect();
-        times.sort_by(f64::total_cmp);
-        let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
-        Ok(Paced {
-            sent: times.len() + failed,
-            failed,
-            rate: times.len() as f64 / began.elapsed().as_secs_f64(),
-            p50_ms: at(0.5).unwrap_or(f64::NAN),
-            p99_ms: at(0.99).unwrap_or(f64::NAN),
-        })
+    /// h2load with eight connections that together keep the rate, or ask as fast as the answers
+    /// come where there is none.
+    ///
+    /// Why times are corrected: a connection whose answer is late sends its next request late too.
+    /// For each answer that took longer than its connection's interval, those that should have been
+    /// sent meanwhile are counted with what they would have waited, as HdrHistogram does
+    /// ("recordValueWithExpectedInterval").
+    pub(super) fn paced(&self, rate: Option<f64>, seconds: u64) -> Outcome<Paced> {
+        const CLIENTS: f64 = 8.0;
+        let log = std::env::temp_dir().join(format!("viaduct-h2load-{}.log", std::process::id()));
+        // Why ignored: there is none unless a run before was cut.
+        let _ = std::fs::remove_file(&log);
+        let mut h2load = program("h2load");
+        h2load.args(["--h1", "-t1", "-c8", "-m1", "--warm-up-time=1", "-d"]).arg(&self.body);
+        h2load.arg(format!("--duration={seconds}")).arg("--log-file").arg(&log);
+        let each = rate.map(|rate| (rate / CLIENTS).round().max(1.0));
+        if let Some(each) = each {
+            h2load.arg(format!("--rps={each}"));
+        }
+        for header in self.headers.lines() {
+            h2load.arg("-H").arg(header);
+        }
+        output(h2load.arg(format!("http://127.0.0.1:{}{}", self.port, self.path)))?;
+        let text = std::fs::read_to_string(&log);
+        let text = text.map_err(|e| format!("`{}`: {e}", log.display()))?;
+        // Why ignored: the next run begins with it.
+        let _ = std::fs::remove_file(&log);
+        summary(&text, each.map(|each| 1e3 / each), seconds)
     }
 }
 
-/// One connection's part: milliseconds of each answer, and how many were none.
-fn keep(
-    port: u16,
-    request: &[u8],
-    first: Instant,
-    step: Duration,
-    end: Instant,
-) -> (Vec<f64>, usize) {
+/// From h2load's lines of begin, status and microseconds; `interval_ms` is a connection's.
+fn summary(log: &str, interval_ms: Option<f64>, seconds: u64) -> Outcome<Paced> {
     let (mut times, mut failed) = (Vec::new(), 0);
-    let mut client = Client::new(port).ok();
-    let mut due = first;
-    while due < end && Instant::now() < end {
-        let now = Instant::now();
-        let mut from = due.min(now);
-        if due > now {
-            thread::sleep(due - now);
-            // Why: that the generator slept too long is not the server's time.
-            from = Instant::now();
-        } else if step.is_zero() {
-            from = now;
+    for line in log.lines() {
+        let mut words = line.split('\t').skip(1);
+        let status = words.next();
+        let took = words.next().and_then(|word| word.parse::<f64>().ok());
+        match (status, took) {
+            (Some("200"), Some(us)) => times.push(us / 1e3),
+            (Some(_), Some(_)) => failed += 1,
+            _ => return Err(format!("h2load wrote what this does not understand: `{line}`")),
         }
-        match client.as_mut().map(|client| client.ask(request)) {
-            Some(Ok(200)) => times.push(from.elapsed().as_secs_f64() * 1e3),
-            Some(Ok(_)) => failed += 1,
-            Some(Err(_)) | None => {
-                failed += 1;
-                client = Client::new(port).ok();
+    }
+    let answered = times.len();
+    if let Some(interval) = interval_ms {
+        for place in 0..answered {
+            let mut waited = times[place] - interval;
+            while waited > interval {
+                times.push(waited);
+                waited -= interval;
             }
         }
-        due = if step.is_zero() { Instant::now() } else { due + step };
     }
-    (times, failed)
-}
-
-fn body(path: &Path) -> Outcome<Vec<u8>> {
-    std::fs::read(path).map_err(|e| format!("`{}`: {e}", path.display()))
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
+    Ok(Paced {
+        sent: answered + failed,
+        failed,
+        rate: answered as f64 / seconds as f64,
+        p50_ms: at(0.5).unwrap_or(f64::NAN),
+        p99_ms: at(0.99).unwrap_or(f64::NAN),
+    })
 }
 
 /// `12.3us`, `4.5ms` and `1.2s` of wrk.
@@ -192,4 +180,20 @@ fn micros(text: &str) -> Option<f64> {
     units.iter().find_map(|(unit, times)| {
         text.strip_suffix(unit)?.parse::<f64>().ok().map(|value| value * times)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_answer_counts_for_those_that_waited_behind_it() {
+        let log = "1\t200\t1000\n2\t200\t1000\n3\t200\t10500\n4\t503\t100\n";
+        let open = summary(log, None, 2).unwrap();
+        assert_eq!((open.sent, open.failed, open.rate, open.p50_ms), (4, 1, 1.5, 1.0));
+        // Behind the third: 8.5, 6.5, 4.5 and 2.5 ms.
+        let kept = summary(log, Some(2.0), 2).unwrap();
+        assert_eq!((kept.sent, kept.rate, kept.p50_ms, kept.p99_ms), (4, 1.5, 4.5, 10.5));
+        assert!(summary("nonsense", None, 1).is_err());
+    }
 }

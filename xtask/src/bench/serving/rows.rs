@@ -32,12 +32,10 @@ fn measure(bench: &Bench, side: &Side, single: bool, tail: bool) -> Outcome<Comp
     Ok(found)
 }
 
-/// The most that the paced client gets, and what comes at 70 % of it.
+/// The most that eight connections get, and what comes at 70 % of it.
 fn at_70(bench: &Bench, ask: &Ask) -> Outcome<(f64, Paced)> {
-    let time = Duration::from_secs(bench.seconds);
-    ask.paced(f64::INFINITY, time / 2)?;
-    let most = ask.paced(f64::INFINITY, time)?.rate;
-    let paced = ask.paced(most * 0.7, time * 3)?;
+    let most = ask.paced(None, bench.seconds)?.rate;
+    let paced = ask.paced(Some(most * 0.7), bench.seconds * 3)?;
     match paced.failed {
         0 => Ok((most, paced)),
         failed => Err(format!("{failed} of {} requests failed at 70 %", paced.sent)),
@@ -210,7 +208,7 @@ pub(super) fn swaps(bench: &Bench, ours: &Side, table: &mut Table, count: u64) -
     let (most, calm) = at_70(bench, &ask)?;
     let port = ours.port()?;
     let (paced, swapped) = thread::scope(|scope| {
-        let load = scope.spawn(|| ask.paced(most * 0.7, Duration::from_secs(count + 1)));
+        let load = scope.spawn(|| ask.paced(Some(most * 0.7), count));
         let swapped = (0..count).try_for_each(|number| {
             thread::sleep(Duration::from_secs(1));
             let version = 2 - number % 2;
@@ -221,7 +219,7 @@ pub(super) fn swaps(bench: &Bench, ours: &Side, table: &mut Table, count: u64) -
             let wanted = format!("\"model_version\":\"{version}\"");
             match answer.contains(&wanted) {
                 true => Ok(()),
-                false => Err(format!("swap {number}: the answer has no {wanted}")),
+                false => Err(format!("swap {number}: no {wanted} in the answer {answer}")),
             }
         });
         (load.join().unwrap_or_else(|_| Err("the client broke".to_owned())), swapped)
