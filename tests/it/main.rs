@@ -4,6 +4,7 @@
 
 mod apply;
 mod authorisation;
+mod expire;
 mod gate;
 mod gc;
 mod project;

@@ -433,4 +433,19 @@ pub enum GcWhat {
         #[arg(long)]
         yes: bool,
     },
+    /// Rows of the decision log and inputs of decisions that are too old; without `--yes` only told
+    Decisions {
+        /// Of this endpoint alone
+        #[arg(long, value_name = "ENDPOINT")]
+        endpoint: Option<String>,
+        /// Rows that are older go, as in `P400D`
+        #[arg(long, value_name = "SPAN", required_unless_present = "inputs_older_than")]
+        rows_older_than: Option<String>,
+        /// Decisions that are older lose their inputs, as in `P90D`
+        #[arg(long, value_name = "SPAN")]
+        inputs_older_than: Option<String>,
+        /// Take them away
+        #[arg(long)]
+        yes: bool,
+    },
 }

@@ -7,13 +7,58 @@ use crate::printer::Paint;
 use crate::{Failure, Session, table};
 
 pub(crate) fn gc(session: &mut Session<'_>, what: &GcWhat) -> Result<(), Failure> {
-    let GcWhat::Mlflow { older_than, yes } = what;
-    let mut body = json!({ "dry_run": !yes });
-    if let Some(span) = older_than {
-        body["older_than"] = json!(span);
+    match what {
+        GcWhat::Mlflow { older_than, yes } => {
+            let body = body(*yes, &[("older_than", older_than)]);
+            let answer = session.client.post("/api/v1/gc/mlflow", body)?;
+            session.printer.answer(&answer, report)
+        }
+        GcWhat::Decisions { endpoint, rows_older_than, inputs_older_than, yes } => {
+            let said = [
+                ("endpoint", endpoint),
+                ("rows_older_than", rows_older_than),
+                ("inputs_older_than", inputs_older_than),
+            ];
+            let answer = session.client.post("/api/v1/gc/decisions", body(*yes, &said))?;
+            session.printer.answer(&answer, expired)
+        }
     }
-    let answer = session.client.post("/api/v1/gc/mlflow", body)?;
-    session.printer.answer(&answer, report)
+}
+
+fn body(yes: bool, said: &[(&str, &Option<String>)]) -> Value {
+    let mut body = json!({ "dry_run": !yes });
+    for (name, value) in said {
+        if let Some(value) = value {
+            body[*name] = json!(value);
+        }
+    }
+    body
+}
+
+/// By endpoint what goes, and the sentence that says whether it went.
+fn expired(answer: &Value, paint: Paint) -> String {
+    let endpoints = answer.get("endpoints").and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_dry = answer.get("dry_run").and_then(Value::as_bool) != Some(false);
+    let sum =
+        |name: &str| -> u64 { endpoints.iter().filter_map(|one| one.get(name)?.as_u64()).sum() };
+    let rows = sum("decisions") + sum("refused") + sum("beside");
+    let inputs = sum("inputs");
+    let mut text = Vec::new();
+    if !endpoints.is_empty() {
+        let columns =
+            ["endpoint", "decisions", "refused", "beside", "inputs", "first", "last", "kept"];
+        text.push(table::list(&json!({ "items": endpoints }), &columns, "", paint));
+    }
+    text.push(if is_dry {
+        format!(
+            "{rows} rows and the inputs of {inputs} more would go; nothing was touched: add \
+             `--yes` to take them away"
+        )
+    } else {
+        let segments = answer.get("segments").and_then(Value::as_u64).unwrap_or_default();
+        format!("{rows} rows and the inputs of {inputs} more went; {segments} segments were written again")
+    });
+    text.join("\n")
 }
 
 /// What goes and what stays, and the sentence that says whether it went.

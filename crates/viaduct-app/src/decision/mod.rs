@@ -1,10 +1,12 @@
 //! Decisions, read from the log, with what became of them.
 
 mod erase;
+mod expire;
 mod export;
 mod replay;
 
 pub use erase::Erasure;
+pub use expire::{Expired, ExpiryReport, ExpiryRequest};
 pub use export::Export;
 pub use replay::Replay;
 
