@@ -48,7 +48,7 @@ impl Source {
         for table in NEEDED {
             if db.columns(table)?.is_empty() {
                 return Err(ExchangeError::Refused(format!(
-                    "`{url}` is no database of an MLflow server: it has no table `{table}`; name the `--backend-store-uri` of the server"
+                    "`{url}` is no database of an MLflow server: it has no table `{table}`; name the `--backend-store-uri` of the server, as in `--from sqlite:///mlflow.db` or `--from postgresql://user@host/mlflow`"
                 )));
             }
         }

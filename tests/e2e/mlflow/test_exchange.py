@@ -142,6 +142,7 @@ def test_what_is_refused(servers, databases, tmp_path):
     ]:
         refused = run(*words, "--from", source)
         assert refused.code == 2 and said in refused.err and "secret" not in refused.err, refused.err
+        assert not (tmp_path / "data").exists(), "nothing is made for a source that is none"
     server = servers()
     made = server.post("/api/2.0/mlflow/experiments/create", {"name": "mine"}).json()
     assert made["experiment_id"] == "1"

@@ -270,12 +270,25 @@ def test_what_is_not_kept_says_so_cleanly(seed):
                  "/ajax-api/2.0/mlflow/gateway-proxy", "/api/3.0/mlflow/prompt-optimization/jobs"):
         refused = server.post(path, {})
         assert (refused.status, refused.json()["error_code"]) == (501, "NOT_IMPLEMENTED"), path
+    for method, path in (("POST", "gateway/endpoints/create"), ("POST", "datasets/d-1/records"),
+                         ("PATCH", "datasets/d-1/tags"), ("PUT", "scorers/online-config"),
+                         ("POST", "label-schemas/create"), ("POST", "review-queues/items/add")):
+        refused = server.request(method, f"/ajax-api/3.0/mlflow/{path}", {})
+        assert (refused.status, refused.json()["error_code"]) == (501, "NOT_IMPLEMENTED"), path
+    assert "viaduct deploy" in server.post("/api/3.0/mlflow/gateway/endpoints/create", {}).json()["message"]
+    for method, path in (("GET", "datasets/d-1"), ("GET", "gateway/secrets/get"), ("DELETE", "datasets/d-1"),
+                         ("DELETE", "scorers/delete"), ("PATCH", "issues/1"), ("GET", "issues/1"),
+                         ("POST", "prompt-optimization/jobs/1/cancel")):
+        body = {} if method in ("POST", "PATCH") else None
+        refused = server.request(method, f"/api/3.0/mlflow/{path}", body)
+        assert (refused.status, refused.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST"), path
     for method, path in (("GET", "/ajax-api/2.0/mlflow/users/current"), ("GET", "/api/3.0/mlflow/traces/tr-1"),
                          ("POST", "/ajax-api/3.0/jobs/search"), ("POST", "/gateway/mlflow/v1/chat/completions"),
                          ("GET", "/ajax-api/3.0/mlflow/skills"), ("GET", "/api/2.0/mlflow/nothing")):
         refused = server.request(method, path, {} if method == "POST" else None)
         assert (refused.status, refused.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND"), path
-    assert server.get("/api/2.0/mlflow/runs/create").status == 405
+    wrong = server.get("/api/2.0/mlflow/runs/create")
+    assert wrong.status == 405 and "does not answer GET" in wrong.json()["message"], wrong.text
     assert server.post("/api/3.0/mlflow/traces/search", {}).json() == {}
 
 

@@ -1,13 +1,15 @@
 //! What MLflow's generative-AI pages and clients ask for: nothing of it is kept here.
 //!
 //! A list is honestly empty, so that pages end their loading; a verb that would have to keep
-//! something answers `NOT_IMPLEMENTED`, which no client repeats; everything else is not an address
-//! of this server.
+//! something answers `NOT_IMPLEMENTED`, which no client repeats; one about a single thing answers
+//! that there is none; everything else is not an address of this server.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::handler::Handler;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use viaduct_app::App;
 use viaduct_domain::permission::Operation::{ReadTracking, WriteTracking};
 
 use super::answer::Trouble;
@@ -55,17 +57,101 @@ const SEARCHES: &[(&str, &str)] = &[
     ("ui-telemetry", "{}"),
 ];
 
-/// Verbs that would have to keep something.
-const UNKEPT: &[&str] = &[
-    "datasets/create",
-    "demo/generate",
-    "genai/evaluate/invoke",
-    "issues",
-    "issues/invoke",
-    "prompt-optimization/jobs",
-    "scorer/invoke",
-    "scorers/register",
-    "traces",
+/// What would have to keep something, by method.
+const UNKEPT: [(Method, &[&str]); 4] = [
+    (
+        Method::POST,
+        &[
+            "datasets/create",
+            "datasets/{id}/add-experiments",
+            "datasets/{id}/records",
+            "datasets/{id}/remove-experiments",
+            "demo/generate",
+            "gateway/budgets/create",
+            "gateway/budgets/update",
+            "gateway/endpoints/bindings/create",
+            "gateway/endpoints/create",
+            "gateway/endpoints/models/attach",
+            "gateway/endpoints/models/detach",
+            "gateway/endpoints/set-tag",
+            "gateway/endpoints/update",
+            "gateway/guardrails/add-to-endpoint",
+            "gateway/guardrails/create",
+            "gateway/model-definitions/create",
+            "gateway/model-definitions/update",
+            "gateway/secrets/create",
+            "gateway/secrets/update",
+            "genai/evaluate/invoke",
+            "issues",
+            "issues/invoke",
+            "label-schemas/create",
+            "mcp-servers",
+            "prompt-optimization/jobs",
+            "review-queues/create",
+            "review-queues/get-or-create-user",
+            "review-queues/items/add",
+            "scorer/invoke",
+            "scorers/register",
+            "traces",
+            "traces/calculate-filter-correlation",
+        ],
+    ),
+    (Method::PUT, &["scorers/online-config"]),
+    (Method::PATCH, &["datasets/{id}/tags"]),
+    (Method::DELETE, &["datasets/{id}/records"]),
+];
+
+/// What changes, deletes or reads one thing that was kept: there is none.
+const ABSENT: [(Method, &[&str]); 4] = [
+    (
+        Method::GET,
+        &[
+            "datasets/{id}",
+            "datasets/{id}/experiment-ids",
+            "datasets/{id}/records",
+            "gateway/budgets/get",
+            "gateway/endpoints/get",
+            "gateway/guardrails/get",
+            "gateway/model-definitions/get",
+            "gateway/secrets/get",
+            "issues/{id}",
+            "label-schemas/get",
+            "label-schemas/get-by-name",
+            "prompt-optimization/jobs/{id}",
+            "review-queues/get",
+            "review-queues/get-by-name",
+            "scorers/get",
+        ],
+    ),
+    (
+        Method::POST,
+        &[
+            "prompt-optimization/jobs/{id}/cancel",
+            "review-queues/delete",
+            "review-queues/items/remove",
+            "review-queues/items/set-status",
+            "review-queues/update",
+        ],
+    ),
+    (Method::PATCH, &["gateway/guardrails/update-config", "issues/{id}", "label-schemas/update"]),
+    (
+        Method::DELETE,
+        &[
+            "datasets/{id}",
+            "datasets/{id}/tags/{key}",
+            "gateway/budgets/delete",
+            "gateway/endpoints/bindings/delete",
+            "gateway/endpoints/delete",
+            "gateway/endpoints/delete-tag",
+            "gateway/guardrails/delete",
+            "gateway/guardrails/remove-from-endpoint",
+            "gateway/model-definitions/delete",
+            "gateway/secrets/delete",
+            "label-schemas/delete",
+            "prompt-optimization/jobs/{id}",
+            "scorers/delete",
+        ],
+    ),
 ];
 
 /// Routes below `/api` or `/ajax-api`.
@@ -85,10 +171,31 @@ pub(super) fn routes(prefix: &str) -> Routes {
     for (name, empty) in SEARCHES {
         routes = routes.post(&new(name), ReadTracking, || said(empty), BODY);
     }
-    for name in UNKEPT {
-        routes = routes.post(&new(name), WriteTracking, || unkept(name), BODY);
+    for (method, names) in UNKEPT {
+        for name in names {
+            routes = at(routes, &method, &new(name), || unkept(name));
+        }
+    }
+    for (method, names) in ABSENT {
+        for name in names {
+            routes = at(routes, &method, &new(name), || absent(name));
+        }
     }
     routes
+}
+
+fn at<H, T>(routes: Routes, method: &Method, path: &str, handler: H) -> Routes
+where
+    H: Handler<T, App>,
+    T: 'static,
+{
+    match *method {
+        Method::POST => routes.post(path, WriteTracking, handler, BODY),
+        Method::PUT => routes.put(path, WriteTracking, handler, BODY),
+        Method::PATCH => routes.patch(path, WriteTracking, handler, BODY),
+        Method::DELETE => routes.delete(path, WriteTracking, handler, DOC),
+        _ => routes.get(path, ReadTracking, handler, DOC),
+    }
 }
 
 /// Routes without a prefix: spans by OpenTelemetry.
@@ -109,9 +216,27 @@ async fn deleted_none() -> Json<Value> {
 async fn unkept(name: &'static str) -> Response {
     let message = format!(
         "`{name}` is not implemented: this server keeps experiments, runs, models and artifacts, \
-         and nothing of MLflow's generative-AI parts"
+         and nothing of MLflow's generative-AI parts{}",
+        instead(name)
     );
     Trouble::new(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", message).into_response()
+}
+
+async fn absent(name: &'static str) -> Response {
+    let message = format!(
+        "`{name}` finds nothing: this server keeps nothing of MLflow's generative-AI parts{}",
+        instead(name)
+    );
+    Trouble::new(StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST", message).into_response()
+}
+
+/// What of this server does a like work.
+fn instead(name: &str) -> &'static str {
+    match name.split('/').next() {
+        Some("datasets") => "; `mlflow.log_input` keeps the data set of a run",
+        Some("gateway" | "gateway-proxy") => "; `viaduct deploy` makes an endpoint of a model",
+        _ => "",
+    }
 }
 
 #[cfg(test)]

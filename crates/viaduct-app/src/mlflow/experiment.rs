@@ -64,9 +64,13 @@ impl App {
         let now = self.now();
         for _ in 0..ID_TRIES {
             let (new, root) = (new.clone(), root.clone());
-            let base = self.blobs().base().to_owned();
+            let (base, caller) = (self.blobs().base().to_owned(), caller.clone());
             let made = self.store().write("create_experiment", move |tx| {
-                insert_new(tx, &scope, &new, (root.as_deref(), &base), now)
+                let id = insert_new(tx, &scope, &new, (root.as_deref(), &base), now)?;
+                let change = json!({ "name": { "after": new.name } });
+                let note = Note { kind: "experiment", id: &id, verb: "created", change };
+                change::note(tx, &scope, (&caller, now), &note)?;
+                Ok(id)
             });
             match made.await {
                 Err(Create::Store(e)) if e.is_unique("experiment", "experiment_id") => {}

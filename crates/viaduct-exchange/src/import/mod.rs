@@ -52,6 +52,14 @@ const LEFT_OUT: [(&str, &str); 3] = [
     ("scorers", "scorers"),
 ];
 
+/// Looks whether this is a database of MLflow, before anything is made for it.
+///
+/// # Errors
+/// There is none, it does not open, or it lacks MLflow's tables.
+pub fn look(from: &DatabaseUrl) -> Result<(), ExchangeError> {
+    Source::open(from).map(drop)
+}
+
 /// Brings everything that is not here yet.
 ///
 /// # Errors
