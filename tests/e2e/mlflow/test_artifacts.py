@@ -1,11 +1,15 @@
 """Artifacts on disk and in a bucket: parts, tags, the same bytes once, memory, a full disk."""
 
+import base64
+import hashlib
+import hmac
 import http.client
 import os
 import subprocess
 import time
 import urllib.request
 import venv
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -264,3 +268,57 @@ def test_the_client_against_a_bucket(servers, s3, tmp_path, how, flag, parts):
         experiment = path.split("/")[0]
         assert server.request("DELETE", f"{FILES}/{experiment}").status == 200
         assert server.get(f"{API}/artifacts/list?run_id={run}").json().get("files") is None
+
+
+ACCOUNT = "devstoreaccount1"
+# Published with the emulator; no secret.
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@pytest.fixture
+def azurite(tmp_path):
+    """Microsoft's emulator of a blob store, with a container."""
+    program = os.environ.get("VIADUCT_TEST_AZURITE")
+    if not program:
+        pytest.skip("VIADUCT_TEST_AZURITE names no `azurite-blob` (npm install azurite)")
+    port = free_port()
+    command = [program, "--blobPort", str(port), "--location", str(tmp_path / "azurite"), "--skipApiVersionCheck"]
+    log = open(tmp_path / "azurite.log", "wb")
+    process = subprocess.Popen(command, stdout=log, stderr=log)
+    url, end = f"http://127.0.0.1:{port}", time.monotonic() + 30
+    while True:
+        date = formatdate(usegmt=True)
+        signed = f"PUT{chr(10) * 12}x-ms-date:{date}\nx-ms-version:2021-08-06\n/{ACCOUNT}/{ACCOUNT}/tracking\nrestype:container"
+        digest = hmac.new(base64.b64decode(ACCOUNT_KEY), signed.encode(), hashlib.sha256).digest()
+        headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Content-Length": "0",
+                   "Authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"}
+        try:
+            path = f"{url}/{ACCOUNT}/tracking?restype=container"
+            urllib.request.urlopen(urllib.request.Request(path, method="PUT", headers=headers), timeout=5).close()
+            break
+        except urllib.error.URLError as error:
+            assert not isinstance(error, urllib.error.HTTPError), error.read()
+            assert time.monotonic() < end and process.poll() is None, (tmp_path / "azurite.log").read_text()
+            time.sleep(0.2)
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+def test_a_container_of_azure(servers, azurite):
+    server = servers("data", "--artifacts-destination", f"wasbs://tracking@{ACCOUNT}.blob.core.windows.net/some/prefix",
+                     AZURITE_BLOB_STORAGE_URL=azurite, AZURE_STORAGE_USE_EMULATOR="true", AZURE_STORAGE_ACCOUNT_NAME=ACCOUNT,
+                     AZURE_STORAGE_ACCOUNT_KEY=ACCOUNT_KEY, NO_PROXY="*")
+    big = os.urandom(25 << 20)
+    put(server, "0/r/small.txt", b"small")
+    put(server, "0/r/dir/big.bin", big)
+    assert server.get(f"{FILES}/0/r/dir/big.bin").body == big
+    part = server.get(f"{FILES}/0/r/small.txt", headers={"Range": "bytes=1-2"})
+    assert (part.status, part.body) == (206, b"ma")
+    names = [file["path"] for file in server.get(f"{FILES}?path=0/r").json()["files"]]
+    assert names == ["dir", "small.txt"]
+    signed = server.get("/api/2.0/mlflow-artifacts/presigned/0/r/small.txt").json()
+    assert (signed["file_size"], urllib.request.urlopen(signed["url"]).read()) == (5, b"small")
+    assert server.get(f"{FILES}/0/r/none").status == 404
+    assert server.request("DELETE", f"{FILES}/0/r").status == 200
+    assert server.get(f"{FILES}?path=0/r").json().get("files") is None
