@@ -3,9 +3,12 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use viaduct_app::decision::DecisionRetention;
 use viaduct_base::{EndpointId, Span};
 use viaduct_decisions::{Record, RefusedRow, RowError};
 use viaduct_testkit::World;
+use viaduct_work::Worker;
 
 use crate::project::{FILE, PEOPLE};
 
@@ -75,4 +78,35 @@ async fn old_rows_go_when_told_to_and_evidence_stays() {
     assert_eq!(told.len(), 2, "{audit}");
     let again = ada.post(path, json!({ "rows_older_than": "P30D", "dry_run": false })).await.ok();
     assert_eq!((&again["segments"], rows(&world)), (&json!(0), 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_configured_goes_daily() {
+    let world = World::without_worker().await;
+    world.add_people(PEOPLE).await;
+    let ada = world.as_user("ada");
+    let gone = EndpointId::from_u128(7);
+    for days in [200, 29, 1] {
+        refused(&world, gone, Span::days(days));
+    }
+    let retention = DecisionRetention { rows: Some(Span::days(30)), inputs: None };
+    world.app.set_decision_retention(retention);
+    let told = ada.post("/api/v1/gc/decisions", json!({})).await.ok();
+    assert_eq!((&told["dry_run"], &told["endpoints"][0]["refused"]), (&json!(true), &json!(1)));
+    let (stop, stopped) = watch::channel(false);
+    let worker = tokio::spawn(Worker::new(world.app.clone()).run(stopped));
+    // Why: the worker does so too, and the clock must not pass before it does.
+    world.app.schedule_expiry().await.unwrap();
+    assert_eq!(rows(&world), 3);
+    world.advance("P1D").await;
+    assert_eq!(rows(&world), 2, "the oldest is gone");
+    world.advance("P1D").await;
+    assert_eq!(rows(&world), 1, "and a day later the one that was 29 days old");
+    let audit = ada.get("/api/v1/audit?limit=1000").await.ok();
+    let by = |entry: &&Value| entry["action"] == "decisions.expired" && entry["actor"] == "system";
+    assert_eq!(audit["items"].as_array().unwrap().iter().filter(by).count(), 2, "{audit}");
+    stop.send(true).unwrap();
+    worker.await.unwrap();
+    let never = json!({ "rows_older_than": "-P1D" });
+    assert_eq!(ada.post("/api/v1/gc/decisions", never).await.problem(), "invalid-input");
 }

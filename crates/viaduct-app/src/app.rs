@@ -100,6 +100,7 @@ pub struct App {
     pub(crate) desk: Arc<crate::mlflow::DeskCell>,
     /// How long what was deleted is kept.
     pub(crate) retention: Arc<crate::mlflow::RetentionCell>,
+    pub(crate) decision_retention: Arc<crate::decision::DecisionRetentionCell>,
     /// Held while the simulated clock advances.
     pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,
     /// Where requests are traced, when they are.
@@ -144,6 +145,7 @@ impl App {
             bell: Arc::new(Notify::new()),
             desk: Arc::default(),
             retention: Arc::default(),
+            decision_retention: Arc::default(),
             advancing: Arc::default(),
             telemetry: Arc::default(),
             told_by: None,

@@ -438,8 +438,9 @@ pub enum GcWhat {
         /// Of this endpoint alone
         #[arg(long, value_name = "ENDPOINT")]
         endpoint: Option<String>,
-        /// Rows that are older go, as in `P400D`
-        #[arg(long, value_name = "SPAN", required_unless_present = "inputs_older_than")]
+        /// Rows that are older go, as in `P400D`; without any age, what the server is configured to
+        /// keep
+        #[arg(long, value_name = "SPAN")]
         rows_older_than: Option<String>,
         /// Decisions that are older lose their inputs, as in `P90D`
         #[arg(long, value_name = "SPAN")]

@@ -408,6 +408,7 @@ impl Inner {
     fn finish(&self, sealed: Vec<Arc<Segment>>) {
         let segments = Arc::clone(&self.segments);
         let sealer = std::thread::Builder::new().name("decision-seal".into()).spawn(move || {
+            give_way();
             sealed.iter().for_each(|segment| segments.finish(segment));
         });
         let mut sealers = self.sealers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -429,6 +430,14 @@ impl Drop for Inner {
             let _ = sealer.join();
         }
     }
+}
+
+/// Lets predictions pass before this thread: packing takes a core for as long as it gets one.
+/// Linux only, where a priority is a thread's; elsewhere it is the whole process's.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    // Why ignored: without it the packing is as fast as anything else.
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 fn lock(dir: &Path) -> Result<File, LogError> {

@@ -31,6 +31,8 @@ pub struct Worker {
     token: String,
     cache: Cache,
     deliveries: Arc<Semaphore>,
+    /// Whether the schedules of the configuration stand in the database.
+    has_schedules: bool,
 }
 
 impl Worker {
@@ -38,7 +40,7 @@ impl Worker {
     pub fn new(app: App) -> Self {
         let token = JobId::new(Timestamp::from_system()).to_string();
         let deliveries = Arc::new(Semaphore::new(DELIVERIES));
-        Self { app, token, cache: Cache::default(), deliveries }
+        Self { app, token, cache: Cache::default(), deliveries, has_schedules: false }
     }
 
     /// Works until `stop` turns true; a job that runs then is finished first.
@@ -63,6 +65,11 @@ impl Worker {
 
     /// Does everything that is due now.
     async fn turn(&mut self) -> Result<(), Error> {
+        // Why here: the server also starts while the database is away.
+        if !self.has_schedules {
+            self.app.schedule_expiry().await?;
+            self.has_schedules = true;
+        }
         // Under the simulated clock only `clock/advance` starts schedules, in order.
         if self.app.clock_kind() == ClockKind::System {
             self.app.start_due().await?;

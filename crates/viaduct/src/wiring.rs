@@ -68,6 +68,7 @@ pub(crate) async fn open(config: &Config) -> Result<App, Failure> {
     }
     app.set_webhook_desk(mlflow_env::webhook_desk()?);
     app.set_tracking_retention(config.mlflow_retention);
+    app.set_decision_retention(config.decision_retention);
     Ok(app)
 }
 

@@ -12,8 +12,8 @@ use crate::App;
 
 /// The key under which the simulated time outlives the process.
 pub const SIMULATED_NOW: &str = "clock.simulated_now";
-/// A project's daily work runs this long after midnight UTC.
-const DAILY_AT: Span = Span::minutes(10);
+/// Daily work runs this long after midnight UTC.
+pub(crate) const DAILY_AT: Span = Span::minutes(10);
 /// Between two runs of what happens once: longer than anything lives.
 const ONCE: Span = Span::days(36_500);
 /// Longest way that one call may advance.

@@ -1,17 +1,37 @@
 //! Takes rows and inputs out of the decision log that are older than they may be: told first.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 use serde_json::json;
 use viaduct_base::{EndpointId, Error, Fault, Kind, Refusal, Span, Timestamp};
 use viaduct_decisions::Expiry;
 use viaduct_domain::permission::{Caller, Operation};
-use viaduct_store::{Scope, Tx, endpoint, trial};
+use viaduct_store::schedule::{self, ScheduleRow};
+use viaduct_store::{Scope, StoreError, Tx, endpoint, trial};
 
 use crate::App;
 use crate::audit::Deed;
+use crate::clock::DAILY_AT;
 
 /// Rows of a project's endpoint that its facts are measured on: no younger ones go.
 const EVIDENCE: Span = Span::days(90);
+
+/// The schedule, and the kind of its job.
+const DAILY: &str = "expire_decisions";
+
+/// How long the decision log keeps what; without a span, for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecisionRetention {
+    /// Rows: decisions, refused requests, what challengers said.
+    pub rows: Option<Span>,
+    /// Inputs of decisions.
+    pub inputs: Option<Span>,
+}
+
+/// The installation's retention: for ever until told otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct DecisionRetentionCell(OnceLock<DecisionRetention>);
 
 /// What may go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,21 +90,88 @@ struct Plan {
 }
 
 impl App {
-    /// Takes away rows and inputs that are older than asked, or tells what would go. Rows that a
-    /// project's evidence stands on stay. Asking again ends what was cut off.
+    /// Says how long the decision log keeps what; once, before the worker starts.
+    pub fn set_decision_retention(&self, retention: DecisionRetention) {
+        // Why ignored: the first word counts.
+        let _ = self.decision_retention.0.set(retention);
+    }
+
+    fn decision_retention(&self) -> DecisionRetention {
+        *self.decision_retention.0.get_or_init(DecisionRetention::default)
+    }
+
+    /// Puts the daily expiry on the schedule, or takes it off where everything is kept.
     ///
     /// # Errors
-    /// `not-found` for the endpoint; `invalid-input` without an age; a disk without the room of one
-    /// segment.
+    /// When the database does not answer.
+    pub async fn schedule_expiry(&self) -> Result<(), Error> {
+        let row = ScheduleRow {
+            name: DAILY.to_owned(),
+            workspace_id: self.workspace(),
+            project_id: None,
+            kind: DAILY.to_owned(),
+            payload_json: "{}".to_owned(),
+            every: Span::days(1),
+            next_due: self.now().day().plus(1).start() + DAILY_AT,
+            last_due: None,
+        };
+        let is_wanted = self.decision_retention() != DecisionRetention::default();
+        self.store()
+            .write("schedule_expiry", move |tx| -> Result<(), StoreError> {
+                match is_wanted {
+                    true => schedule::put(tx, &row),
+                    false => schedule::delete(tx, DAILY).map(drop),
+                }
+            })
+            .await
+            .map_err(Error::from)
+    }
+
+    /// Takes away what is older than the installation keeps it.
+    ///
+    /// # Errors
+    /// As [`App::expire_decisions`].
+    pub async fn expire_kept_decisions(&self) -> Result<(), Error> {
+        // Why no word: the configuration changed after the job was made.
+        if self.decision_retention() == DecisionRetention::default() {
+            return Ok(());
+        }
+        let request = ExpiryRequest::default();
+        let report = self.expire_decisions(&self.system(), request).await?;
+        let went = |one: &&Expired| one.decisions + one.refused + one.beside + one.inputs > 0;
+        for gone in report.endpoints.iter().filter(went) {
+            tracing::info!(
+                endpoint = %gone.endpoint, decisions = gone.decisions, refused = gone.refused,
+                beside = gone.beside, inputs = gone.inputs, kept = gone.kept.as_deref(),
+                "old decisions are gone"
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes away rows and inputs that are older than asked, else older than the installation keeps
+    /// them, or tells what would go. Rows that a project's evidence stands on stay. Asking again
+    /// ends what was cut off.
+    ///
+    /// # Errors
+    /// `not-found` for the endpoint; `invalid-input` without an age, or with one that is none; a
+    /// disk without the room of one segment.
     pub async fn expire_decisions(
         &self,
         caller: &Caller,
-        request: ExpiryRequest,
+        mut request: ExpiryRequest,
     ) -> Result<ExpiryReport, Error> {
         let scope = self.authorise(caller, Operation::CollectGarbage)?;
         if request.rows_older_than.is_none() && request.inputs_older_than.is_none() {
+            let kept = self.decision_retention();
+            (request.rows_older_than, request.inputs_older_than) = (kept.rows, kept.inputs);
+        }
+        let ages: Vec<_> =
+            [request.rows_older_than, request.inputs_older_than].into_iter().flatten().collect();
+        if ages.is_empty() || ages.iter().any(|age| age.as_micros() < 0) {
             let detail = "nothing says how old is too old: give `rows_older_than`, \
-                          `inputs_older_than` or both, as in `P400D`";
+                          `inputs_older_than` or both, as in `P400D`, or configure \
+                          `decisions.keep_rows` and `decisions.keep_inputs`";
             return Err(Refusal::new(Kind::InvalidInput, detail).into());
         }
         let only = match &request.endpoint {

@@ -6,7 +6,8 @@ mod export;
 mod replay;
 
 pub use erase::Erasure;
-pub use expire::{Expired, ExpiryReport, ExpiryRequest};
+pub(crate) use expire::DecisionRetentionCell;
+pub use expire::{DecisionRetention, Expired, ExpiryReport, ExpiryRequest};
 pub use export::Export;
 pub use replay::Replay;
 

@@ -79,6 +79,7 @@ pub(crate) async fn run(
             let of: OfVersion = payload(value)?;
             Ok(parity::run(&app, &of.model, of.version).await?)
         }
+        "expire_decisions" => Ok(app.expire_kept_decisions().await?),
         "measure_project" => {
             let of: OfProject = payload(value)?;
             measure_project::run(&app, of.project, &cache).await?;

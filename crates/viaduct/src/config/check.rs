@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
+use viaduct_app::decision::DecisionRetention;
 use viaduct_base::{Span, Timestamp};
 use viaduct_store::{DatabaseConfig, DatabaseUrl};
 
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub durability: DurabilityChoice,
     /// Whether predictions go on when the disk takes no decision.
     pub goes_on_unlogged: bool,
+    /// How long decisions and their inputs are kept.
+    pub decision_retention: DecisionRetention,
     /// libonnxruntime, when named.
     pub runtime_library: Option<PathBuf>,
     /// Memory that loaded models may take together; 0 for half of the machine's.
@@ -129,6 +132,10 @@ impl Config {
             )?,
             goes_on_unlogged: reader
                 .one_of("decisions.on_log_full", &[("refuse", false), ("continue", true)])?,
+            decision_retention: DecisionRetention {
+                rows: reader.age("decisions.keep_rows", "P400D")?,
+                inputs: reader.age("decisions.keep_inputs", "P90D")?,
+            },
             runtime_library: reader.path("runtime.library"),
             model_memory_mib: reader.parse("runtime.model_memory_mib", "a whole number of MiB")?,
             reproduce: ReproduceConfig {
@@ -190,6 +197,19 @@ impl Reader<'_> {
 
     fn parse<T: FromStr>(&self, path: &'static str, wanted: &str) -> Result<T, ConfigError> {
         self.text(path).trim().parse().map_err(|_| self.invalid(path, wanted))
+    }
+
+    /// A span longer than nothing; `None` where nothing is said.
+    fn age(&self, path: &'static str, example: &str) -> Result<Option<Span>, ConfigError> {
+        let text = self.text(path);
+        let wanted = || format!("an ISO 8601 duration, as in `{example}`");
+        match text.trim() {
+            "" => Ok(None),
+            said => match said.parse::<Span>() {
+                Ok(age) if age.as_micros() > 0 => Ok(Some(age)),
+                _ => Err(self.invalid(path, wanted())),
+            },
+        }
     }
 
     fn one_of<T: Copy>(&self, path: &'static str, choices: &[(&str, T)]) -> Result<T, ConfigError> {

@@ -64,6 +64,16 @@ pub(crate) const KEYS: &[Key] = &[
         "When the disk takes no decision: `refuse` predictions (503), or `continue` without logging them, counted in `viaduct_decision_log_lost`.",
     ),
     key(
+        "decisions.keep_rows",
+        "",
+        "How long the decision log keeps decisions, as ISO 8601 duration; older ones go daily, as with `viaduct gc decisions`; empty means for ever.",
+    ),
+    key(
+        "decisions.keep_inputs",
+        "",
+        "How long the decision log keeps the inputs of decisions, as ISO 8601 duration; empty means as long as the decisions.",
+    ),
+    key(
         "runtime.library",
         "",
         "Path of libonnxruntime.so; empty means what `viaduct setup runtime` put into the data directory.",

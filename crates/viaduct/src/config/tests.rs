@@ -201,3 +201,18 @@ fn the_reference_page_lists_every_key() {
     let rows = page.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, keys::KEYS.len(), "a key that does not exist has a row");
 }
+
+#[test]
+fn how_long_decisions_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |text: &str| {
+        write(dir.path().join("viaduct.toml"), &format!("[decisions]\nkeep_rows = \"{text}\"\n"));
+        config(&inputs(dir.path())).map(|config| config.decision_retention)
+    };
+    assert_eq!(with("P400D").unwrap().rows, Some(viaduct_base::Span::days(400)));
+    assert_eq!(with("").unwrap(), Default::default());
+    for bad in ["P0D", "-P1D", "400"] {
+        let error = with(bad).unwrap_err().to_string();
+        assert!(error.contains("`decisions.keep_rows`") && error.contains("P400D"), "{error}");
+    }
+}
