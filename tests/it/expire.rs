@@ -108,5 +108,7 @@ async fn what_is_configured_goes_daily() {
     stop.send(true).unwrap();
     worker.await.unwrap();
     let never = json!({ "rows_older_than": "-P1D" });
-    assert_eq!(ada.post("/api/v1/gc/decisions", never).await.problem(), "invalid-input");
+    let never = ada.post("/api/v1/gc/decisions", never).await;
+    assert_eq!(never.problem(), "invalid-input");
+    assert!(never.detail().contains("`rows_older_than` is `-P1D`"), "{}", never.text);
 }

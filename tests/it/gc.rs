@@ -136,6 +136,9 @@ async fn an_experiment_goes_with_its_runs_unless_something_in_it_stays() {
         world.add_people(PEOPLE).await;
         let (ada, bea) = (world.as_user("ada"), world.as_user("bea"));
         let (free, held) = (experiment(&bea, "free").await, experiment(&bea, "held").await);
+        let history = bea.get(&format!("/api/v1/history?subject=experiment:{free}")).await.ok();
+        let change = &history["changes"][0];
+        assert_eq!((&change["verb"], &change["actor"]["name"]), (&json!("created"), &json!("bea")));
         let gone = run(&world, &bea, &free).await;
         let (by_run, by_source) = (run(&world, &bea, &held).await, run(&world, &bea, &held).await);
         let model = json!({ "experiment_id": free, "name": "m", "source_run_id": gone });

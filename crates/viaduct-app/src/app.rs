@@ -100,6 +100,7 @@ pub struct App {
     pub(crate) desk: Arc<crate::mlflow::DeskCell>,
     /// How long what was deleted is kept.
     pub(crate) retention: Arc<crate::mlflow::RetentionCell>,
+    /// How long decisions are kept.
     pub(crate) decision_retention: Arc<crate::decision::DecisionRetentionCell>,
     /// Held while the simulated clock advances.
     pub(crate) advancing: Arc<tokio::sync::Mutex<()>>,

@@ -456,6 +456,19 @@ mod tests {
     use super::*;
     use crate::row::RefusedRow;
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_gives_way_alone() {
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let before = priority();
+        let given = std::thread::spawn(move || {
+            give_way();
+            priority()
+        });
+        assert_eq!(given.join().unwrap(), before.max(10));
+        assert_eq!(priority(), before, "the others keep theirs");
+    }
+
     fn record() -> Record {
         let (at, endpoint) = (Timestamp::from_micros(0), EndpointId::from_u128(1));
         Record::Refused(RefusedRow {

@@ -15,5 +15,5 @@ mod source;
 
 pub use error::ExchangeError;
 pub use export::{Export, export};
-pub use import::{Import, import, look};
+pub use import::{Import, check_source, import};
 pub use report::{Line, Report, Watch};

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use viaduct_blob::{Blobs, Place};
 use viaduct_cli::{Failure, Printer};
-use viaduct_exchange::{ExchangeError, Export, Import, Report, Watch, export, import, look};
+use viaduct_exchange::{
+    ExchangeError, Export, Import, Report, Watch, check_source, export, import,
+};
 use viaduct_store::foreign::sqlalchemy_url;
 use viaduct_store::{Scope, Store, StoreError, workspace};
 
@@ -69,7 +71,7 @@ pub(crate) fn bring(
     let place = place.transpose().map_err(|e| Failure::Usage(e.to_string()))?;
     let place = place.map(resolved).transpose()?;
     // Why first: a typing error must not leave an empty data directory.
-    look(&from).map_err(|e| failure(&e))?;
+    check_source(&from).map_err(|e| failure(&e))?;
     std::fs::create_dir_all(&config.data_dir).map_err(|e| broken("made", &config.data_dir, &e))?;
     let store = Store::open(&config.database, &config.data_dir).map_err(|e| refused(&e))?;
     data_dir::settle(config)?;

@@ -173,18 +173,19 @@ pub(super) fn routes(prefix: &str) -> Routes {
     }
     for (method, names) in UNKEPT {
         for name in names {
-            routes = at(routes, &method, &new(name), || unkept(name));
+            routes = mount(routes, &method, &new(name), || unkept(name));
         }
     }
     for (method, names) in ABSENT {
         for name in names {
-            routes = at(routes, &method, &new(name), || absent(name));
+            routes = mount(routes, &method, &new(name), || absent(name));
         }
     }
     routes
 }
 
-fn at<H, T>(routes: Routes, method: &Method, path: &str, handler: H) -> Routes
+/// What reads is for readers, every other method for writers.
+fn mount<H, T>(routes: Routes, method: &Method, path: &str, handler: H) -> Routes
 where
     H: Handler<T, App>,
     T: 'static,

@@ -22,8 +22,8 @@ pub(super) fn routes() -> Routes {
         doc(
             "decisions",
             "Take away rows of the decision log, or the inputs of decisions, that are older than \
-             said, else than the server is configured to keep; without `dry_run: false` only tell how many. What the facts and trials of a \
-             project stand on stays",
+             said, else than the server is configured to keep; without `dry_run: false` only tell \
+             how many. What the facts and trials of a project stand on stays",
         )
         .body(|| {
             json!({ "type": "object", "properties": {

@@ -166,9 +166,17 @@ impl App {
             let kept = self.decision_retention();
             (request.rows_older_than, request.inputs_older_than) = (kept.rows, kept.inputs);
         }
-        let ages: Vec<_> =
-            [request.rows_older_than, request.inputs_older_than].into_iter().flatten().collect();
-        if ages.is_empty() || ages.iter().any(|age| age.as_micros() < 0) {
+        let ages = [
+            ("rows_older_than", request.rows_older_than),
+            ("inputs_older_than", request.inputs_older_than),
+        ];
+        for (name, age) in ages {
+            if let Some(age) = age.filter(|age| age.as_micros() < 0) {
+                let detail = format!("`{name}` is `{age}`: an age is not negative, as in `P400D`");
+                return Err(Refusal::new(Kind::InvalidInput, detail).into());
+            }
+        }
+        if ages.iter().all(|(_, age)| age.is_none()) {
             let detail = "nothing says how old is too old: give `rows_older_than`, \
                           `inputs_older_than` or both, as in `P400D`, or configure \
                           `decisions.keep_rows` and `decisions.keep_inputs`";

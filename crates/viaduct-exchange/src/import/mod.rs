@@ -52,11 +52,11 @@ const LEFT_OUT: [(&str, &str); 3] = [
     ("scorers", "scorers"),
 ];
 
-/// Looks whether this is a database of MLflow, before anything is made for it.
+/// Checks that this is a database of MLflow, before anything is made for it.
 ///
 /// # Errors
 /// There is none, it does not open, or it lacks MLflow's tables.
-pub fn look(from: &DatabaseUrl) -> Result<(), ExchangeError> {
+pub fn check_source(from: &DatabaseUrl) -> Result<(), ExchangeError> {
     Source::open(from).map(drop)
 }
 
