@@ -27,14 +27,16 @@ pub(crate) enum Mode {
 /// go on writes `ON CONFLICT DO NOTHING`.
 pub struct Tx {
     engine: Box<dyn Engine>,
-    /// Transaction control not sent yet: sent with the next statement, which saves round trips.
-    pending: String,
+    /// How the transaction begins, until its first statement: one without any never does.
+    beginning: Option<&'static str>,
     failure: Option<Failure>,
+    /// Whether the command under way may have changed rows.
+    wrote: bool,
 }
 
 impl Tx {
     pub(crate) fn new(engine: Box<dyn Engine>) -> Self {
-        Self { engine, pending: String::new(), failure: None }
+        Self { engine, beginning: None, failure: None, wrote: false }
     }
 
     /// Which engine answers.
@@ -47,7 +49,19 @@ impl Tx {
     /// # Errors
     /// Every [`StoreError`] of a statement; the transaction is rolled back then.
     pub fn execute(&mut self, statement: &Statement, values: &[Value]) -> Result<u64, StoreError> {
-        self.guarded(values, |engine| engine.execute(Text::Known(statement), values))
+        let text = Text::Known(statement);
+        self.guarded(text, values, |engine| engine.execute(text, values))
+    }
+
+    /// Runs a statement of which nobody needs the answer. It may be sent with a later one or with
+    /// the commit, which saves the wait for it; its failure is told there, and undoes the
+    /// transaction all the same.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub fn defer(&mut self, statement: &Statement, values: &[Value]) -> Result<(), StoreError> {
+        let text = Text::Known(statement);
+        self.guarded(text, values, |engine| engine.defer(text, values))
     }
 
     /// All rows of an answer that is small by construction.
@@ -89,7 +103,8 @@ impl Tx {
         values: &[Value],
         mut each: impl FnMut(Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.guarded(values, |engine| engine.each(Text::Known(statement), values, &mut each))
+        let text = Text::Known(statement);
+        self.guarded(text, values, |engine| engine.each(text, values, &mut each))
     }
 
     /// Rows of a text that was compiled at run time, such as MLflow's search filters.
@@ -104,18 +119,20 @@ impl Tx {
             rows.push(row);
             Ok(())
         };
-        self.guarded(values, |engine| engine.each(Text::Compiled(sql), values, &mut each))?;
+        let text = Text::Compiled(sql);
+        self.guarded(text, values, |engine| engine.each(text, values, &mut each))?;
         Ok(rows)
     }
 
-    /// Runs a text that was compiled at run time, such as an insert of many rows.
+    /// [`Tx::defer`] of a text that was compiled at run time, such as an insert of many rows.
     ///
     /// Invariant: as [`Tx::query_compiled`].
     ///
     /// # Errors
     /// As [`Tx::execute`].
-    pub fn execute_compiled(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
-        self.guarded(values, |engine| engine.execute(Text::Compiled(sql), values))
+    pub fn defer_compiled(&mut self, sql: &str, values: &[Value]) -> Result<(), StoreError> {
+        let text = Text::Compiled(sql);
+        self.guarded(text, values, |engine| engine.defer(text, values))
     }
 
     /// Looks at the rows of a compiled text where they lie: for answers of many thousands.
@@ -130,7 +147,8 @@ impl Tx {
         values: &[Value],
         mut each: impl FnMut(&dyn Cells) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.guarded(values, |engine| engine.visit(Text::Compiled(sql), values, &mut each))
+        let text = Text::Compiled(sql);
+        self.guarded(text, values, |engine| engine.visit(text, values, &mut each))
     }
 
     /// [`Tx::visit_compiled`] of a registered statement.
@@ -143,17 +161,19 @@ impl Tx {
         values: &[Value],
         mut each: impl FnMut(&dyn Cells) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.guarded(values, |engine| engine.visit(Text::Known(statement), values, &mut each))
+        let text = Text::Known(statement);
+        self.guarded(text, values, |engine| engine.visit(text, values, &mut each))
     }
 
     /// Prepares a statement without running it: the test of all of them.
     #[doc(hidden)]
     pub fn prepare(&mut self, statement: &Statement) -> Result<(), StoreError> {
-        self.guarded(&[], |engine| engine.prepare(statement))
+        self.guarded(Text::Known(statement), &[], |engine| engine.prepare(statement))
     }
 
     fn guarded<T>(
         &mut self,
+        text: Text<'_>,
         values: &[Value],
         run: impl FnOnce(&mut dyn Engine) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
@@ -163,9 +183,10 @@ impl Tx {
         for value in values {
             value.check()?;
         }
-        let answer = match self.flush() {
-            Ok(()) => run(self.engine.as_mut()),
-            Err(failure) => Err(failure),
+        self.wrote |= text.writes();
+        let answer = match self.beginning.take().map(|sql| self.engine.begin(sql)) {
+            None | Some(Ok(())) => run(self.engine.as_mut()),
+            Some(Err(failure)) => Err(failure),
         };
         answer.map_err(|failure| {
             let error = failure.error.clone();
@@ -176,61 +197,50 @@ impl Tx {
         })
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let script = std::mem::take(&mut self.pending);
-        self.engine.script(&script)
-    }
-
     pub(crate) fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<(), Failure> {
         self.failure = None;
-        self.pending.clear();
+        self.engine.forget();
         self.engine.ready()?;
-        self.pending.push_str(match (self.engine.dialect(), mode) {
-            (Dialect::Sqlite, Mode::Write) => "BEGIN IMMEDIATE;",
-            (Dialect::Sqlite, Mode::Read) => "BEGIN;",
-            (Dialect::Postgres, Mode::Write) => "BEGIN;",
-            (Dialect::Postgres, Mode::Read) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;",
+        self.beginning = Some(match (self.engine.dialect(), mode) {
+            (Dialect::Sqlite, Mode::Write) => "BEGIN IMMEDIATE",
+            (Dialect::Sqlite, Mode::Read) => "BEGIN",
+            (Dialect::Postgres, Mode::Write) => "BEGIN",
+            (Dialect::Postgres, Mode::Read) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         });
         Ok(())
     }
 
-    pub(crate) fn savepoint(&mut self) {
-        self.pending.push_str("SAVEPOINT work;");
+    /// A command begins that may share the transaction with others.
+    pub(crate) fn next_command(&mut self) {
+        self.wrote = false;
     }
 
-    pub(crate) fn release(&mut self) {
-        self.pending.push_str("RELEASE work;");
+    /// Whether the command under way may have changed rows.
+    pub(crate) fn wrote(&self) -> bool {
+        self.wrote
     }
 
-    pub(crate) fn rollback_to_savepoint(&mut self) -> Result<(), Failure> {
-        self.pending.push_str("ROLLBACK TO work;RELEASE work;");
-        self.flush()
-    }
-
+    /// Sends what was put off and ends the transaction.
     pub(crate) fn commit(&mut self) -> Result<(), Failure> {
-        self.pending.push_str("COMMIT;");
-        self.flush()
+        // Why: BEGIN still unsent means there is nothing to commit.
+        if self.beginning.take().is_some() {
+            return Ok(());
+        }
+        self.engine.script("COMMIT")
     }
 
     /// Ends the transaction without a trace; a transaction that is gone already is fine.
     pub(crate) fn rollback(&mut self) {
         self.failure = None;
-        // Why: BEGIN still unsent means there is nothing to roll back.
-        if self.pending.starts_with("BEGIN") {
-            self.pending.clear();
+        self.engine.forget();
+        if self.beginning.take().is_some() || !self.engine.in_transaction() {
             return;
         }
-        self.pending.clear();
-        if self.engine.in_transaction()
-            && let Err(failure) = self.engine.script("ROLLBACK;")
-        {
+        if let Err(failure) = self.engine.script("ROLLBACK") {
             tracing::debug!(error = %failure.error, "rollback found nothing to roll back");
         }
     }

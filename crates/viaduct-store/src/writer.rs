@@ -1,7 +1,8 @@
-//! Commands run in groups: each a savepoint, all acknowledged after one shared commit.
+//! Commands run in groups, all acknowledged after one shared commit.
 //!
 //! Why: a commit costs a trip to the disk. Many small commands that share one cost little more
-//! than one of them, and a refused one is undone without touching its neighbours.
+//! than one of them. A command that is refused has mostly changed nothing yet; when one has, or
+//! when a statement fails, the group is undone and its commands run each on its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -94,12 +95,12 @@ pub(crate) fn write_all(
     while let Some(mut group) = queue.take(GROUP_MAX, writers) {
         counters.commands.fetch_add(group.len() as u64, Ordering::Relaxed);
         match commit_group(&mut tx, &mut group) {
-            Ended::Committed => {
+            Some(Ok(())) => {
                 counters.commits.fetch_add(1, Ordering::Relaxed);
                 group.into_iter().for_each(Command::answer);
             }
-            Ended::Failed(error) => group.into_iter().for_each(|c| c.fail(error.clone())),
-            Ended::Again(_) => {
+            Some(Err(error)) => group.into_iter().for_each(|c| c.fail(error.clone())),
+            None => {
                 for command in group {
                     commit_alone(&mut tx, command, counters);
                 }
@@ -121,35 +122,26 @@ pub(crate) fn read_all(mut tx: Tx, queue: &Queue<Box<dyn Command>>, counters: &A
 enum Ended {
     Committed,
     Failed(StoreError),
-    /// Nothing was committed; the commands may run again, each on its own.
+    /// Nothing was committed; the same command may run again.
     Again(Failure),
 }
 
-fn commit_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Ended {
-    if let Err(failure) = tx.begin(Mode::Write) {
-        return Ended::Again(failure);
-    }
+/// `None`: nothing was committed, and the commands are to run again, each on its own.
+fn commit_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Option<Result<(), StoreError>> {
+    tx.begin(Mode::Write).ok()?;
     for command in group.iter_mut() {
-        tx.savepoint();
-        let mut verdict = command.run(tx);
-        if let Some(failure) = tx.take_failure() {
-            if failure.class != Class::Statement || verdict == Verdict::Keep {
-                tx.rollback();
-                return Ended::Again(failure);
-            }
-            verdict = Verdict::Undo;
-        }
-        match verdict {
-            Verdict::Keep => tx.release(),
-            Verdict::Undo => {
-                if let Err(failure) = tx.rollback_to_savepoint() {
-                    tx.rollback();
-                    return Ended::Again(failure);
-                }
-            }
+        tx.next_command();
+        let verdict = command.run(tx);
+        if tx.take_failure().is_some() || (verdict == Verdict::Undo && tx.wrote()) {
+            tx.rollback();
+            return None;
         }
     }
-    commit(tx)
+    match commit(tx) {
+        Ended::Committed => Some(Ok(())),
+        Ended::Failed(error) => Some(Err(error)),
+        Ended::Again(_) => None,
+    }
 }
 
 fn commit(tx: &mut Tx) -> Ended {
@@ -158,7 +150,8 @@ fn commit(tx: &mut Tx) -> Ended {
         Err(failure) => {
             tx.rollback();
             match failure.class {
-                Class::Retry => Ended::Again(failure),
+                // Why `Earlier`: a transaction with a failed statement is never committed.
+                Class::Retry | Class::Earlier => Ended::Again(failure),
                 // Why: a lost connection hides whether the commit happened, so the work must not
                 // run twice; the caller learns that the database is away.
                 _ => Ended::Failed(failure.error),
@@ -182,6 +175,10 @@ fn alone(tx: &mut Tx, mut command: Box<dyn Command>, mode: Mode, counters: &Arc<
                 return command.answer();
             }
             Ended::Failed(error) => return command.fail(error),
+            // It is this command's own.
+            Ended::Again(failure) if failure.class == Class::Earlier => {
+                return command.fail(failure.error);
+            }
             Ended::Again(failure) => {
                 counters.retries.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(name = command.name(), attempt, error = %failure.error, "again");

@@ -1,5 +1,6 @@
 //! What the two engines have in common. Everything that differs is in the two files beside.
 
+mod line;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
@@ -13,11 +14,20 @@ pub(crate) enum Text<'a> {
 }
 
 impl Text<'_> {
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Known(statement) => statement.name(),
-            Self::Compiled(_) => "a compiled search",
+            Self::Compiled(_) => "a compiled statement",
         }
+    }
+
+    /// Whether it may change rows; what is not plainly a question may.
+    pub(crate) fn writes(&self) -> bool {
+        let sql = match self {
+            Self::Known(statement) => statement.sql(),
+            Self::Compiled(sql) => sql,
+        };
+        !sql.starts_with("SELECT")
     }
 }
 
@@ -26,8 +36,11 @@ impl Text<'_> {
 pub(crate) enum Class {
     /// The receiver of rows declined one; the transaction is whole.
     Caller,
-    /// This statement failed; a rollback to the savepoint mends the transaction.
+    /// This statement failed, and with it the transaction.
     Statement,
+    /// A statement failed that was sent without waiting for its answer: one of this command, or
+    /// of one before it in the same transaction.
+    Earlier,
     /// Another transaction was in the way; the same work may succeed on another try.
     Retry,
     /// The engine rolled the whole transaction back by itself.
@@ -100,7 +113,21 @@ pub(crate) trait Engine: Send {
     /// Runs statements that take no values and give no rows.
     fn script(&mut self, sql: &str) -> Result<(), Failure>;
 
+    /// Begins a transaction; may be sent with its first statement.
+    fn begin(&mut self, sql: &'static str) -> Result<(), Failure> {
+        self.script(sql)
+    }
+
     fn execute(&mut self, text: Text<'_>, values: &[Value]) -> Result<u64, Failure>;
+
+    /// As `execute` by whoever needs no answer: may be sent with a later statement, which then
+    /// tells the failure as [`Class::Earlier`].
+    fn defer(&mut self, text: Text<'_>, values: &[Value]) -> Result<(), Failure> {
+        self.execute(text, values).map(|_| ())
+    }
+
+    /// Forgets what was not sent yet.
+    fn forget(&mut self) {}
 
     fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure>;
 

@@ -1,15 +1,18 @@
-//! PostgreSQL by the synchronous client: a connection that mends itself.
+//! PostgreSQL: a connection that mends itself.
+//!
+//! Statements that nobody waits for are sent together with the next one that somebody does.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use postgres::error::SqlState;
-use postgres::fallible_iterator::FallibleIterator;
-use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
-use postgres::{Client, Config, NoTls};
+use futures::TryStreamExt as _;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use tokio_postgres::{Config, NoTls};
 
+use super::line::{Flight, Line};
 use super::{Cells, Class, Each, Engine, Failure, Text, Visit, odd_cell};
 use crate::migrate::SchemaDoor;
 use crate::{Dialect, Row, Statement, StoreError, Value};
@@ -20,6 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Compiled texts whose prepared form is kept.
 const COMPILED_KEPT: usize = 256;
+/// Statements put off before they are sent all the same: what is put off is kept in memory.
+const AHEAD_MAX: usize = 128;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -27,10 +32,12 @@ pub(crate) struct Postgres {
     config: Config,
     door: Arc<SchemaDoor>,
     pause: Arc<Pause>,
-    client: Option<Client>,
-    prepared: HashMap<&'static str, postgres::Statement>,
+    line: Option<Line>,
+    /// Put off, in their order, until somebody waits for an answer.
+    ahead: Vec<Flight>,
+    prepared: HashMap<&'static str, tokio_postgres::Statement>,
     /// Texts that were compiled at run time; a few shapes of them come again and again.
-    compiled: HashMap<String, postgres::Statement>,
+    compiled: HashMap<String, tokio_postgres::Statement>,
 }
 
 /// When a server that was away may be tried again; shared, so that the first connection that
@@ -66,7 +73,7 @@ pub(crate) fn new(
     url: &str,
     door: Arc<SchemaDoor>,
     pause: Arc<Pause>,
-) -> Result<Postgres, postgres::Error> {
+) -> Result<Postgres, tokio_postgres::Error> {
     let mut config: Config = url.parse()?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -79,7 +86,8 @@ pub(crate) fn new(
         config,
         door,
         pause,
-        client: None,
+        line: None,
+        ahead: Vec::new(),
         prepared: HashMap::new(),
         compiled: HashMap::new(),
     })
@@ -89,57 +97,58 @@ impl Postgres {
     /// Connects when there is no live connection; while the server is away, tries again only
     /// after a growing pause and answers `Away` at once in between.
     pub(crate) fn connect(&mut self) -> Result<(), Failure> {
-        if self.client.as_ref().is_some_and(|c| !c.is_closed()) {
+        if self.line.as_ref().is_some_and(Line::is_open) {
             return Ok(());
         }
-        self.drop_client();
+        self.drop_line();
         if !self.pause.is_over() {
             return Err(Failure::away("the last try to connect failed a moment ago"));
         }
-        match self.config.connect(NoTls) {
-            Ok(client) => {
-                self.client = Some(client);
+        match Line::connect(&self.config, NoTls) {
+            Ok(line) => {
+                self.line = Some(line);
                 self.pause.end();
                 self.script(
                     "SET client_min_messages TO warning; \
                      SET idle_in_transaction_session_timeout TO '60s';",
                 )
             }
-            Err(error) => {
+            Err(why) => {
                 self.pause.grow();
-                Err(Failure::away(chain(&error)))
+                Err(Failure::away(why))
             }
         }
     }
 
-    fn drop_client(&mut self) {
-        self.client = None;
+    fn drop_line(&mut self) {
+        self.line = None;
+        self.ahead.clear();
         self.prepared.clear();
         self.compiled.clear();
     }
 
-    fn client(&mut self) -> Result<&mut Client, Failure> {
-        self.client.as_mut().ok_or_else(|| Failure::away("not connected"))
+    fn line(&mut self) -> Result<&mut Line, Failure> {
+        self.line.as_mut().ok_or_else(not_connected)
     }
 
     /// The prepared form of a registered statement, made once a connection.
-    fn known(&mut self, statement: &Statement) -> Result<postgres::Statement, Failure> {
+    fn known(&mut self, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
         if let Some(known) = self.prepared.get(statement.sql()) {
             return Ok(known.clone());
         }
-        let prepared = self.client()?.prepare(statement.sql());
+        let prepared = self.line()?.prepare(statement.sql());
         let prepared = prepared.map_err(|e| self.failed(&e, statement.name()))?;
         self.prepared.insert(statement.sql(), prepared.clone());
         Ok(prepared)
     }
 
     /// The prepared form of a compiled text, kept while there is room.
-    fn shape(&mut self, sql: &str) -> Result<postgres::Statement, Failure> {
+    fn shape(&mut self, sql: &str, name: &str) -> Result<tokio_postgres::Statement, Failure> {
         if let Some(known) = self.compiled.get(sql) {
             return Ok(known.clone());
         }
-        let prepared = self.client()?.prepare(sql);
-        let prepared = prepared.map_err(|e| self.failed(&e, "a compiled search"))?;
+        let prepared = self.line()?.prepare(sql);
+        let prepared = prepared.map_err(|e| self.failed(&e, name))?;
         if self.compiled.len() >= COMPILED_KEPT {
             self.compiled.clear();
         }
@@ -147,10 +156,14 @@ impl Postgres {
         Ok(prepared)
     }
 
-    fn prepared(&mut self, text: Text<'_>, values: usize) -> Result<postgres::Statement, Failure> {
+    fn prepared(
+        &mut self,
+        text: Text<'_>,
+        values: usize,
+    ) -> Result<tokio_postgres::Statement, Failure> {
         let prepared = match text {
             Text::Known(statement) => self.known(statement)?,
-            Text::Compiled(sql) => self.shape(sql)?,
+            Text::Compiled(sql) => self.shape(sql, text.name())?,
         };
         if prepared.params().len() == values {
             return Ok(prepared);
@@ -161,13 +174,89 @@ impl Postgres {
         Err(Failure { error, class: Class::Statement })
     }
 
-    fn failed(&mut self, error: &postgres::Error, doing: &str) -> Failure {
-        let lost = self.client.as_ref().is_none_or(Client::is_closed);
+    /// Sends what was put off and `last` together, and waits for all of it.
+    fn together<T>(
+        &mut self,
+        name: &str,
+        last: impl Future<Output = Result<T, Stopped>>,
+    ) -> Result<T, Failure> {
+        let ahead = std::mem::take(&mut self.ahead);
+        let (earlier, last) = self.line()?.together(ahead, last);
+        if let Some((name, error)) = earlier {
+            let failure = self.failed(&error, name);
+            return Err(match failure.class {
+                Class::Statement => {
+                    Failure { error: not_ours(failure.error), class: Class::Earlier }
+                }
+                _ => failure,
+            });
+        }
+        last.map_err(|stopped| match stopped {
+            Stopped::Engine(error) => self.failed(&error, name),
+            Stopped::Caller(error) => Failure::caller(error),
+        })
+    }
+
+    /// Puts off what nobody waits for.
+    fn put_off(&mut self, flight: Flight) -> Result<(), Failure> {
+        self.ahead.push(flight);
+        if self.ahead.len() < AHEAD_MAX {
+            return Ok(());
+        }
+        self.together("statements put off", async { Ok(()) })
+    }
+
+    /// Rows as they come, each to `take`.
+    fn rows(
+        &mut self,
+        text: Text<'_>,
+        prepared: &tokio_postgres::Statement,
+        values: &[Value],
+        mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), StoreError>,
+    ) -> Result<(), Failure> {
+        let client = self.line()?.client();
+        self.together(text.name(), async move {
+            let rows = client.query_raw(prepared, values).await?;
+            let mut rows = std::pin::pin!(rows);
+            while let Some(row) = rows.try_next().await? {
+                take(&row).map_err(Stopped::Caller)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn failed(&mut self, error: &tokio_postgres::Error, doing: &str) -> Failure {
+        let lost = !self.line.as_ref().is_some_and(Line::is_open);
         let failure = failure(error, doing, lost);
         if failure.class == Class::Lost {
-            self.drop_client();
+            self.drop_line();
         }
         failure
+    }
+}
+
+/// Why an answer was not read to its end.
+enum Stopped {
+    Engine(tokio_postgres::Error),
+    Caller(StoreError),
+}
+
+impl From<tokio_postgres::Error> for Stopped {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+fn not_connected() -> Failure {
+    Failure::away("not connected")
+}
+
+/// The error of another statement. Why not as it is: who inserts a second row may look for
+/// `Unique`, and must not find the one of another table.
+fn not_ours(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Full { .. } => error,
+        other => StoreError::Aborted { detail: other.to_string() },
     }
 }
 
@@ -183,52 +272,43 @@ impl Engine for Postgres {
     }
 
     fn script(&mut self, sql: &str) -> Result<(), Failure> {
-        let run = self.client()?.batch_execute(sql);
-        run.map_err(|e| self.failed(&e, sql))
+        let client = self.line()?.client();
+        self.together(sql, async move { Ok(client.batch_execute(sql).await?) })
+    }
+
+    fn begin(&mut self, sql: &'static str) -> Result<(), Failure> {
+        let client = self.line()?.client();
+        let work = Box::pin(async move { client.batch_execute(sql).await });
+        self.put_off(Flight { name: sql, work })
     }
 
     fn execute(&mut self, text: Text<'_>, values: &[Value]) -> Result<u64, Failure> {
         let prepared = self.prepared(text, values.len())?;
-        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as _).collect();
-        let run = self.client()?.execute(&prepared, &values);
-        run.map_err(|e| self.failed(&e, text.name()))
+        let client = self.line()?.client();
+        self.together(text.name(), async move { Ok(client.execute_raw(&prepared, values).await?) })
+    }
+
+    fn defer(&mut self, text: Text<'_>, values: &[Value]) -> Result<(), Failure> {
+        let prepared = self.prepared(text, values.len())?;
+        let (client, values) = (self.line()?.client(), values.to_vec());
+        let work = Box::pin(async move { client.execute_raw(&prepared, values).await.map(|_| ()) });
+        self.put_off(Flight { name: text.name(), work })
+    }
+
+    fn forget(&mut self) {
+        self.ahead.clear();
     }
 
     fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure> {
         let prepared = self.prepared(text, values.len())?;
         let columns: Arc<[String]> =
             prepared.columns().iter().map(|c| c.name().to_owned()).collect();
-        let answer = match self.client()?.query_raw(&prepared, values) {
-            Ok(mut rows) => loop {
-                match rows.next() {
-                    Ok(Some(row)) => {
-                        let row = read_row(&row, &columns).and_then(&mut *each);
-                        if let Err(error) = row {
-                            return Err(Failure::caller(error));
-                        }
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            },
-            Err(error) => Err(error),
-        };
-        answer.map_err(|e| self.failed(&e, text.name()))
+        self.rows(text, &prepared, values, |row| read_row(row, &columns).and_then(&mut *each))
     }
 
     fn visit(&mut self, text: Text<'_>, values: &[Value], visit: Visit<'_>) -> Result<(), Failure> {
         let prepared = self.prepared(text, values.len())?;
-        let answer = match self.client()?.query_raw(&prepared, values) {
-            Ok(mut rows) => loop {
-                match rows.next() {
-                    Ok(Some(row)) => visit(&Place(&row)).map_err(Failure::caller)?,
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            },
-            Err(error) => Err(error),
-        };
-        answer.map_err(|e| self.failed(&e, text.name()))
+        self.rows(text, &prepared, values, |row| visit(&Place(row)))
     }
 
     fn prepare(&mut self, statement: &Statement) -> Result<(), Failure> {
@@ -236,11 +316,11 @@ impl Engine for Postgres {
     }
 
     fn in_transaction(&self) -> bool {
-        self.client.is_some()
+        self.line.is_some()
     }
 }
 
-struct Place<'a>(&'a postgres::Row);
+struct Place<'a>(&'a tokio_postgres::Row);
 
 impl Cells for Place<'_> {
     fn text(&self, at: usize) -> Result<Option<&str>, StoreError> {
@@ -260,7 +340,7 @@ impl Cells for Place<'_> {
     }
 }
 
-fn read_row(row: &postgres::Row, columns: &Arc<[String]>) -> Result<Row, StoreError> {
+fn read_row(row: &tokio_postgres::Row, columns: &Arc<[String]>) -> Result<Row, StoreError> {
     let mut read = Vec::with_capacity(columns.len());
     for (i, column) in row.columns().iter().enumerate() {
         let value = read_value(row, i, column.type_())
@@ -270,7 +350,7 @@ fn read_row(row: &postgres::Row, columns: &Arc<[String]>) -> Result<Row, StoreEr
     Ok(Row::new(Arc::clone(columns), read))
 }
 
-fn read_value(row: &postgres::Row, i: usize, kind: &Type) -> Result<Value, String> {
+fn read_value(row: &tokio_postgres::Row, i: usize, kind: &Type) -> Result<Value, String> {
     let value = match *kind {
         Type::INT8 => row.try_get::<_, Option<i64>>(i).map(Value::from),
         Type::INT4 => row.try_get::<_, Option<i32>>(i).map(Value::from),
@@ -313,7 +393,7 @@ impl ToSql for Value {
 }
 
 /// `lost`: the connection is closed after the failure.
-fn failure(error: &postgres::Error, doing: &str, lost: bool) -> Failure {
+fn failure(error: &tokio_postgres::Error, doing: &str, lost: bool) -> Failure {
     let detail = chain(error);
     let Some(answer) = error.as_db_error() else {
         let io = error.source().is_some_and(|s| s.is::<std::io::Error>());
@@ -355,7 +435,7 @@ fn violated(detail: &str) -> String {
 }
 
 /// The error with its causes on one line; the driver's own text leaves them out.
-pub(crate) fn chain(error: &postgres::Error) -> String {
+pub(crate) fn chain(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -53,7 +53,7 @@ pub fn insert(tx: &mut Tx, scope: &Scope, row: &ChangeRow) -> Result<(), StoreEr
         (&row.verb).into(),
         (&row.change_json).into(),
     ];
-    tx.execute(&INSERT, &values).map(|_| ())
+    tx.defer(&INSERT, &values)
 }
 
 /// A subject's changes, newest first, before the change `before` if one is named.

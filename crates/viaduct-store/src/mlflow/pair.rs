@@ -91,7 +91,7 @@ fn insert_many(
             "INSERT INTO {table} (run_id, workspace_id, key, value, experiment_id) \
              VALUES {places} {then}"
         );
-        tx.execute_compiled(&sql, &values)?;
+        tx.defer_compiled(&sql, &values)?;
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ pub fn insert(tx: &mut Tx, scope: &Scope, row: &RunRow) -> Result<(), StoreError
         (&row.artifact_uri).into(),
         row.deleted_at.into(),
     ];
-    tx.execute(&INSERT, &values).map(|_| ())
+    tx.defer(&INSERT, &values)
 }
 
 /// The run with that id.
@@ -147,7 +147,7 @@ pub fn update(tx: &mut Tx, scope: &Scope, row: &RunRow) -> Result<(), StoreError
         row.lifecycle.as_str().into(),
         row.deleted_at.into(),
     ];
-    tx.execute(&UPDATE, &values).map(|_| ())
+    tx.defer(&UPDATE, &values)
 }
 
 /// Deletes (at a moment) or restores every run of an experiment.
@@ -183,7 +183,7 @@ pub fn insert_input(
         (&row.tags_json).into(),
         context(&row.tags_json).into(),
     ];
-    tx.execute(&INSERT_INPUT, &values).map(|_| ())
+    tx.defer(&INSERT_INPUT, &values)
 }
 
 /// What a run used a dataset for: a tag, kept beside the others so that it can be searched.
@@ -216,7 +216,7 @@ pub fn insert_model(
         (&row.direction).into(),
         row.step.into(),
     ];
-    tx.execute(&INSERT_MODEL, &values).map(|_| ())
+    tx.defer(&INSERT_MODEL, &values)
 }
 
 /// The models that a run read or made.

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 
 use viaduct_base::{Error, Kind};
+use viaduct_store::mlflow::run;
 use viaduct_store::{Store, StoreError, project, setting, statement};
 
+use crate::mlflow::{new_run, with_runs};
 use crate::world::{World, at, new_project, store_contract};
 
 store_contract!(
@@ -20,6 +22,8 @@ store_contract!(
     wrong_number_of_values_is_an_error,
     many_writers_share_commits,
     neighbours_of_a_refused_write_stay,
+    a_statement_that_nobody_waits_for_fails_its_own_command_alone,
+    a_refusal_after_a_change_is_undone_alone,
     async_writes_and_reads,
     concurrent_updates_of_one_row,
 );
@@ -193,6 +197,53 @@ fn neighbours_of_a_refused_write_stay(world: World) {
     assert_eq!(refused.load(Ordering::Relaxed), 12 * 7);
     let listed = world.read(move |tx| project::list(tx, &scope)).unwrap();
     assert_eq!(listed.len(), 1 + 12 * 13);
+}
+
+/// The failing statement is sent with later ones, perhaps with those of a neighbour: nobody who
+/// was told `Ok` may lose by it, and nobody may be told `Ok` whose rows are not there.
+fn a_statement_that_nobody_waits_for_fails_its_own_command_alone(world: World) {
+    let scope = with_runs(&world, 1);
+    race(&world.store, 12, move |store, i| {
+        for j in 0..20 {
+            let is_bad = j % 3 == 0;
+            let id = if is_bad { "a".to_owned() } else { format!("{i}-{j}") };
+            let (row, key) = (new_run(&id, 1), format!("{i}-{j}"));
+            let answer = store.write_blocking("test", move |tx| {
+                setting::put(tx, &key, "v", at(0))?;
+                run::insert(tx, &scope, &row)
+            });
+            match (is_bad, answer) {
+                (false, Ok(())) => {}
+                (true, Err(StoreError::Unique { .. } | StoreError::Aborted { .. })) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let runs = world.read(move |tx| run::list(tx, &scope, "1")).unwrap();
+    assert_eq!(runs.len(), 1 + 12 * 13);
+    for (i, j) in [(0, 0), (11, 18), (5, 1), (11, 19)] {
+        let found = world.read(move |tx| setting::find(tx, &format!("{i}-{j}"))).unwrap();
+        assert_eq!(found.is_some(), j % 3 != 0, "{i}-{j}");
+    }
+}
+
+fn a_refusal_after_a_change_is_undone_alone(world: World) {
+    race(&world.store, 12, move |store, i| {
+        for j in 0..20 {
+            let key = format!("{i}-{j}");
+            let answer = store.write_blocking("test", move |tx| {
+                setting::put(tx, &key, "v", at(0))?;
+                if j % 3 == 0 { Err(StoreError::Closed) } else { Ok(()) }
+            });
+            assert_eq!(answer.is_ok(), j % 3 != 0);
+        }
+    });
+    for i in 0..12 {
+        for j in 0..20 {
+            let found = world.read(move |tx| setting::find(tx, &format!("{i}-{j}"))).unwrap();
+            assert_eq!(found.is_some(), j % 3 != 0, "{i}-{j}");
+        }
+    }
 }
 
 fn async_writes_and_reads(world: World) {

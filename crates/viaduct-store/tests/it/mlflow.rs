@@ -57,7 +57,7 @@ pub(crate) fn new_run(id: &str, started: i64) -> RunRow {
 }
 
 /// Experiment `1` with runs `a`, `b`, … that began one after another.
-fn with_runs(world: &World, count: usize) -> Scope {
+pub(crate) fn with_runs(world: &World, count: usize) -> Scope {
     let scope = world.scope;
     world
         .write(move |tx| {

@@ -131,7 +131,7 @@ fn insert_open(
              ON CONFLICT (run_id, key, step, at, value, is_nan) DO NOTHING",
             places(piece.len(), 7)
         );
-        tx.execute_compiled(&sql, &values)?;
+        tx.defer_compiled(&sql, &values)?;
     }
     Ok(())
 }
@@ -208,7 +208,7 @@ fn insert_chunk(
         last.at.into(),
         chunk::pack(&points).into(),
     ];
-    tx.execute(&INSERT_CHUNK, &values).map(|_| ())
+    tx.defer(&INSERT_CHUNK, &values)
 }
 
 /// Packs the points of a series that stand as rows.
@@ -220,8 +220,8 @@ fn close(tx: &mut Tx, scope: &Scope, series: (&str, &str)) -> Result<(), StoreEr
         Ok(())
     })?;
     insert_chunk(tx, scope, series, points)?;
-    tx.execute(&DELETE_OPEN, &values)?;
-    tx.execute(&CLOSE, &values).map(|_| ())
+    tx.defer(&DELETE_OPEN, &values)?;
+    tx.defer(&CLOSE, &values)
 }
 
 /// The latest point of each key of a run.
