@@ -1,7 +1,7 @@
 //! A transaction as noun functions see it.
 
 use crate::engine::{Cells, Class, Engine, Failure, Text};
-use crate::{Row, Statement, StoreError, Value};
+use crate::{Question, Row, Statement, StoreError, Value};
 
 /// Which engine answers. Only the file that compiles MLflow's search filters needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +32,13 @@ pub struct Tx {
     failure: Option<Failure>,
     /// Whether the command under way may have changed rows.
     wrote: bool,
+    /// Answers to questions of the command under way, until it changes rows.
+    foreseen: Vec<(Question, Vec<Row>)>,
 }
 
 impl Tx {
     pub(crate) fn new(engine: Box<dyn Engine>) -> Self {
-        Self { engine, beginning: None, failure: None, wrote: false }
+        Self { engine, beginning: None, failure: None, wrote: false, foreseen: Vec::new() }
     }
 
     /// Which engine answers.
@@ -62,6 +64,24 @@ impl Tx {
     pub fn defer(&mut self, statement: &Statement, values: &[Value]) -> Result<(), StoreError> {
         let text = Text::Known(statement);
         self.guarded(text, values, |engine| engine.defer(text, values))
+    }
+
+    /// All rows of an answer that is small by construction, which may have been asked ahead.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub fn ask(&mut self, question: &Question) -> Result<Vec<Row>, StoreError> {
+        if let Some((_, rows)) = self.foreseen.iter().find(|(known, _)| known == question) {
+            return Ok(rows.clone());
+        }
+        let mut rows = Vec::new();
+        let mut each = |row| {
+            rows.push(row);
+            Ok(())
+        };
+        let (text, values) = (question.text(), question.values());
+        self.guarded(text, values, |engine| engine.each(text, values, &mut each))?;
+        Ok(rows)
     }
 
     /// All rows of an answer that is small by construction.
@@ -183,7 +203,10 @@ impl Tx {
         for value in values {
             value.check()?;
         }
-        self.wrote |= text.writes();
+        if text.writes() {
+            self.wrote = true;
+            self.foreseen.clear();
+        }
         let answer = match self.beginning.take().map(|sql| self.engine.begin(sql)) {
             None | Some(Ok(())) => run(self.engine.as_mut()),
             Some(Err(failure)) => Err(failure),
@@ -203,6 +226,7 @@ impl Tx {
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<(), Failure> {
         self.failure = None;
+        self.foreseen.clear();
         self.engine.forget();
         self.engine.ready()?;
         self.beginning = Some(match (self.engine.dialect(), mode) {
@@ -214,9 +238,27 @@ impl Tx {
         Ok(())
     }
 
-    /// A command begins that may share the transaction with others.
-    pub(crate) fn next_command(&mut self) {
+    /// Asks before any command runs; the answers are in the questions' order, or there are none.
+    pub(crate) fn ask_ahead(&mut self, questions: &[&Question]) -> Result<Vec<Vec<Row>>, Failure> {
+        let is_odd = |question: &&Question| question.values().iter().any(|v| v.check().is_err());
+        if questions.is_empty() || self.engine.dialect() == Dialect::Sqlite {
+            return Ok(Vec::new());
+        }
+        // Why: whoever asks oddly is told when it is their turn; the others just ask later.
+        if questions.iter().any(is_odd) {
+            return Ok(Vec::new());
+        }
+        if let Some(sql) = self.beginning.take() {
+            self.engine.begin(sql)?;
+        }
+        self.engine.ask_all(questions)
+    }
+
+    /// A command begins that may share the transaction with others; `foreseen` are answers to what
+    /// it will ask.
+    pub(crate) fn next_command(&mut self, foreseen: Vec<(Question, Vec<Row>)>) {
         self.wrote = false;
+        self.foreseen = foreseen;
     }
 
     /// Whether the command under way may have changed rows.

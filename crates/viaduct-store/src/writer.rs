@@ -10,9 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::engine::{Class, Failure};
-use crate::queue::Queue;
+use crate::foresight::{self, Foresight, Question};
+use crate::queue::{Owned, Queue};
 use crate::tx::Mode;
-use crate::{StoreError, Tx};
+use crate::{Row, StoreError, Tx};
+
+/// Questions of a command with their answers.
+type Foreseen = Vec<(Question, Vec<Row>)>;
 
 /// Enough to make the commit's cost small; few enough that the first does not wait long.
 const GROUP_MAX: usize = 256;
@@ -29,6 +33,8 @@ pub(crate) enum Verdict {
 /// A unit of work with somebody waiting for its answer.
 pub(crate) trait Command: Send {
     fn name(&self) -> &'static str;
+    /// What it will ask first, if that is known.
+    fn foresight(&self) -> Option<&Foresight>;
     /// Runs the work and keeps its answer; may be called again after a rollback.
     fn run(&mut self, tx: &mut Tx) -> Verdict;
     /// Gives the kept answer.
@@ -37,9 +43,16 @@ pub(crate) trait Command: Send {
     fn fail(self: Box<Self>, error: StoreError);
 }
 
+impl Owned for Box<dyn Command> {
+    fn owner(&self) -> Option<&str> {
+        self.foresight().map(Foresight::owner)
+    }
+}
+
 /// The one implementation of [`Command`]: a closure and the way back to its caller.
 pub(crate) struct Asked<T, E, F, R> {
     pub(crate) name: &'static str,
+    pub(crate) foresight: Option<Foresight>,
     pub(crate) work: F,
     pub(crate) answer: Option<Result<T, E>>,
     pub(crate) reply: R,
@@ -54,6 +67,10 @@ where
 {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn foresight(&self) -> Option<&Foresight> {
+        self.foresight.as_ref()
     }
 
     fn run(&mut self, tx: &mut Tx) -> Verdict {
@@ -92,7 +109,8 @@ pub(crate) fn write_all(
     writers: usize,
     counters: &Arc<Counters>,
 ) {
-    while let Some(mut group) = queue.take(GROUP_MAX, writers) {
+    while let Some(taken) = queue.take(GROUP_MAX, writers) {
+        let mut group = taken.work;
         counters.commands.fetch_add(group.len() as u64, Ordering::Relaxed);
         match commit_group(&mut tx, &mut group) {
             Some(Ok(())) => {
@@ -106,13 +124,14 @@ pub(crate) fn write_all(
                 }
             }
         }
+        queue.release(&taken.owners);
     }
 }
 
 /// The life of a reader thread.
 pub(crate) fn read_all(mut tx: Tx, queue: &Queue<Box<dyn Command>>, counters: &Arc<Counters>) {
     while let Some(taken) = queue.take(1, 1) {
-        for command in taken {
+        for command in taken.work {
             counters.reads.fetch_add(1, Ordering::Relaxed);
             alone(&mut tx, command, Mode::Read, counters);
         }
@@ -129,8 +148,13 @@ enum Ended {
 /// `None`: nothing was committed, and the commands are to run again, each on its own.
 fn commit_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Option<Result<(), StoreError>> {
     tx.begin(Mode::Write).ok()?;
+    let Ok(foreseen) = ask_ahead(tx, group) else {
+        tx.rollback();
+        return None;
+    };
+    let mut foreseen = foreseen.into_iter();
     for command in group.iter_mut() {
-        tx.next_command();
+        tx.next_command(foreseen.next().unwrap_or_default());
         let verdict = command.run(tx);
         if tx.take_failure().is_some() || (verdict == Verdict::Undo && tx.wrote()) {
             tx.rollback();
@@ -142,6 +166,15 @@ fn commit_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Option<Result<()
         Ended::Failed(error) => Some(Err(error)),
         Ended::Again(_) => None,
     }
+}
+
+/// Questions and answers of each command of which they are known; of the others none.
+fn ask_ahead(tx: &mut Tx, group: &[Box<dyn Command>]) -> Result<Vec<Foreseen>, Failure> {
+    let told = foresight::answerable(group.iter().map(|command| command.foresight()));
+    let all: Vec<&Question> = told.iter().copied().flatten().collect();
+    let mut answers = tx.ask_ahead(&all)?.into_iter();
+    let each = told.iter().map(|own| own.iter().cloned().zip(answers.by_ref()).collect());
+    Ok(each.collect())
 }
 
 fn commit(tx: &mut Tx) -> Ended {
@@ -175,8 +208,8 @@ fn alone(tx: &mut Tx, mut command: Box<dyn Command>, mode: Mode, counters: &Arc<
                 return command.answer();
             }
             Ended::Failed(error) => return command.fail(error),
-            // It is this command's own.
-            Ended::Again(failure) if failure.class == Class::Earlier => {
+            // Why once more: another writer may have come between its question and its change.
+            Ended::Again(failure) if failure.class == Class::Earlier && attempt > 0 => {
                 return command.fail(failure.error);
             }
             Ended::Again(failure) => {

@@ -10,7 +10,7 @@ use viaduct_store::mlflow::metric::{self, MetricRow, Point};
 use viaduct_store::mlflow::model_metric::{self, ModelMetricRow};
 use viaduct_store::mlflow::pair::{self, RunPairs};
 use viaduct_store::mlflow::run::{self as rows, RunRow};
-use viaduct_store::{Scope, StoreError, Tx};
+use viaduct_store::{Foresight, Scope, StoreError, Tx};
 
 use super::change::{self, Note};
 use super::page::{Page, PageRequest};
@@ -99,17 +99,20 @@ impl App {
         let batch = batch.check()?;
         let run_id = run_id.to_owned();
         let (caller, now) = (caller.clone(), self.now());
+        let foresight = foresight(&scope, &run_id, &batch);
         self.store()
-            .write("log_batch", move |tx| {
+            .write_with("log_batch", foresight, move |tx| {
+                // Why all questions first: a change forgets what was foreseen.
                 let row = run::find_active(tx, &scope, &run_id)?;
+                let before = Before::of(tx, &scope, &run_id, &batch)?;
                 let owner = (row.run_id.as_str(), row.experiment_id.as_str());
-                let params = log_params(tx, &scope, owner, &batch.params)?;
+                let params = log_params(tx, &scope, owner, (&before.params, &batch.params))?;
                 metric::log_many(tx, &scope, owner, &batch.metrics)?;
                 for measured in &batch.of_models {
                     let measured = ModelMetricRow { run_id: run_id.clone(), ..measured.clone() };
                     model_metric::insert(tx, &scope, &row.experiment_id, &measured)?;
                 }
-                let tags = set_tags(tx, &scope, &row, &batch.tags)?;
+                let tags = set_tags(tx, &scope, &row, (&before.tags, &batch.tags))?;
                 if params.is_none() && tags.is_none() {
                     return Ok(());
                 }
@@ -279,15 +282,42 @@ fn check_runs(run_ids: &[String], said: &str) -> Result<(), Error> {
     Err(invalid(format!("{said} {RUNS_MAX} run_ids. Received {} run_ids.", run_ids.len())))
 }
 
+/// Params and tags that a batch finds of its keys.
+struct Before {
+    params: Vec<Pair>,
+    tags: Vec<Pair>,
+}
+
+impl Before {
+    fn of(tx: &mut Tx, scope: &Scope, run_id: &str, batch: &Batch) -> Result<Self, StoreError> {
+        let params = pair::among(tx, scope, (run_id, RunPairs::Params), &keys(&batch.params))?;
+        let tags = pair::among(tx, scope, (run_id, RunPairs::Tags), &keys(&batch.tags))?;
+        Ok(Self { params, tags })
+    }
+}
+
+/// What [`App::log_batch`] asks.
+fn foresight(scope: &Scope, run_id: &str, batch: &Batch) -> Foresight {
+    let mut questions = vec![rows::finding(scope, run_id)];
+    for (of, pairs) in [(RunPairs::Params, &batch.params), (RunPairs::Tags, &batch.tags)] {
+        if !pairs.is_empty() {
+            questions.push(pair::asking_among(scope, (run_id, of), &keys(pairs)));
+        }
+    }
+    Foresight::new(run_id, questions)
+}
+
+fn keys(pairs: &[Pair]) -> Vec<&str> {
+    pairs.iter().map(|pair| pair.key.as_str()).collect()
+}
+
 /// The same param twice is one; another value is refused. Answers what is new.
 fn log_params(
     tx: &mut Tx,
     scope: &Scope,
     owner: (&str, &str),
-    params: &[Pair],
+    (before, params): (&[Pair], &[Pair]),
 ) -> Result<Option<Value>, Error> {
-    let keys: Vec<&str> = params.iter().map(|param| param.key.as_str()).collect();
-    let before = pair::among(tx, scope, (owner.0, RunPairs::Params), &keys)?;
     for param in params {
         let logged = before.iter().find(|old| old.key == param.key);
         if let Some(logged) = logged.filter(|old| old.value != param.value) {
@@ -298,8 +328,10 @@ fn log_params(
             )));
         }
     }
-    pair::insert_params(tx, scope, owner, params)?;
-    Ok(change::of_pairs(&before, params))
+    let new = |param: &&Pair| before.iter().all(|old| old.key != param.key);
+    let added: Vec<Pair> = params.iter().filter(new).cloned().collect();
+    pair::insert_params(tx, scope, owner, &added)?;
+    Ok(change::of_pairs(before, params))
 }
 
 /// Sets tags; the tag of the name names the run. Answers what changed.
@@ -307,17 +339,15 @@ fn set_tags(
     tx: &mut Tx,
     scope: &Scope,
     row: &RunRow,
-    tags: &[Pair],
+    (before, tags): (&[Pair], &[Pair]),
 ) -> Result<Option<Value>, StoreError> {
-    let keys: Vec<&str> = tags.iter().map(|tag| tag.key.as_str()).collect();
-    let before = pair::among(tx, scope, (&row.run_id, RunPairs::Tags), &keys)?;
     pair::set_run_tags(tx, scope, (&row.run_id, &row.experiment_id), tags)?;
     let named = tags.iter().find(|tag| tag.key == run::NAME_TAG && tag.value != row.name);
     if let Some(tag) = named {
         let renamed = RunRow { name: tag.value.clone(), ..row.clone() };
         rows::update(tx, scope, &renamed)?;
     }
-    Ok(change::of_pairs(&before, tags))
+    Ok(change::of_pairs(before, tags))
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use viaduct_base::{Error, Timestamp};
 use viaduct_domain::permission::{Caller, Operation};
+use viaduct_store::mlflow::experiment as experiments;
 use viaduct_store::mlflow::run::{self, RunRow};
 use viaduct_store::mlflow::run_parts::{self, RunParts};
 use viaduct_store::mlflow::search::{self, Search};
 use viaduct_store::mlflow::{Lifecycle, Pair, pair};
-use viaduct_store::{Scope, Tx};
+use viaduct_store::{Foresight, Scope, Tx};
 
 use super::change::{self, Note};
 use super::filter::{self, Subject};
@@ -92,8 +93,10 @@ impl App {
             None => now,
         };
         let base = self.blobs().base().to_owned();
+        let foresight =
+            Foresight::new(run_id.clone(), [experiments::finding(&scope, &new.experiment_id)]);
         self.store()
-            .write("create_run", move |tx| {
+            .write_with("create_run", foresight, move |tx| {
                 let experiment =
                     experiment::find_active(tx, &scope, (&new.experiment_id, &base), now)?;
                 let row = RunRow {
@@ -158,8 +161,9 @@ impl App {
             .map(|name| limits::run_tag(&Pair { key: NAME_TAG.to_owned(), value: name.clone() }))
             .transpose()?;
         let (id, caller, now) = (id.to_owned(), caller.clone(), self.now());
+        let foresight = Foresight::new(id.clone(), [run::finding(&scope, &id)]);
         self.store()
-            .write("update_run", move |tx| {
+            .write_with("update_run", foresight, move |tx| {
                 let mut row = find_active(tx, &scope, &id)?;
                 let before = row.clone();
                 if let Some(status) = &change.status {

@@ -4,7 +4,7 @@ mod line;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
-use crate::{Dialect, Row, Statement, StoreError, Value};
+use crate::{Dialect, Question, Row, Statement, StoreError, Value};
 
 /// A statement's text: registered, or compiled at run time.
 #[derive(Clone, Copy)]
@@ -21,13 +21,16 @@ impl Text<'_> {
         }
     }
 
-    /// Whether it may change rows; what is not plainly a question may.
-    pub(crate) fn writes(&self) -> bool {
-        let sql = match self {
+    pub(crate) fn sql(&self) -> &str {
+        match self {
             Self::Known(statement) => statement.sql(),
             Self::Compiled(sql) => sql,
-        };
-        !sql.starts_with("SELECT")
+        }
+    }
+
+    /// Whether it may change rows; what is not plainly a question may.
+    pub(crate) fn writes(&self) -> bool {
+        !self.sql().starts_with("SELECT")
     }
 }
 
@@ -120,10 +123,13 @@ pub(crate) trait Engine: Send {
 
     fn execute(&mut self, text: Text<'_>, values: &[Value]) -> Result<u64, Failure>;
 
-    /// As `execute` by whoever needs no answer: may be sent with a later statement, which then
+    /// Runs a statement of which nobody needs the answer: may be sent with a later one, which then
     /// tells the failure as [`Class::Earlier`].
-    fn defer(&mut self, text: Text<'_>, values: &[Value]) -> Result<(), Failure> {
-        self.execute(text, values).map(|_| ())
+    fn defer(&mut self, text: Text<'_>, values: &[Value]) -> Result<(), Failure>;
+
+    /// Asks all at once. Only where that saves something: elsewhere there are no answers.
+    fn ask_all(&mut self, _: &[&Question]) -> Result<Vec<Vec<Row>>, Failure> {
+        Ok(Vec::new())
     }
 
     /// Forgets what was not sent yet.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
+use futures::future::join_all;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use tokio_postgres::{Config, NoTls};
@@ -15,7 +16,7 @@ use tokio_postgres::{Config, NoTls};
 use super::line::{Flight, Line};
 use super::{Cells, Class, Each, Engine, Failure, Text, Visit, odd_cell};
 use crate::migrate::SchemaDoor;
-use crate::{Dialect, Row, Statement, StoreError, Value};
+use crate::{Dialect, Question, Row, Statement, StoreError, Value};
 
 /// A server that does not take a connection in this time is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -295,14 +296,27 @@ impl Engine for Postgres {
         self.put_off(Flight { name: text.name(), work })
     }
 
+    fn ask_all(&mut self, questions: &[&Question]) -> Result<Vec<Vec<Row>>, Failure> {
+        let mut asked = Vec::with_capacity(questions.len());
+        for question in questions {
+            let prepared = self.prepared(question.text(), question.values().len())?;
+            asked.push((prepared, question.values()));
+        }
+        let client = self.line()?.client();
+        self.together("questions asked ahead", async move {
+            let answers =
+                asked.iter().map(|(prepared, values)| all_rows(&client, prepared, values));
+            join_all(answers).await.into_iter().collect()
+        })
+    }
+
     fn forget(&mut self) {
         self.ahead.clear();
     }
 
     fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure> {
         let prepared = self.prepared(text, values.len())?;
-        let columns: Arc<[String]> =
-            prepared.columns().iter().map(|c| c.name().to_owned()).collect();
+        let columns = columns(&prepared);
         self.rows(text, &prepared, values, |row| read_row(row, &columns).and_then(&mut *each))
     }
 
@@ -318,6 +332,25 @@ impl Engine for Postgres {
     fn in_transaction(&self) -> bool {
         self.line.is_some()
     }
+}
+
+fn columns(prepared: &tokio_postgres::Statement) -> Arc<[String]> {
+    prepared.columns().iter().map(|c| c.name().to_owned()).collect()
+}
+
+async fn all_rows(
+    client: &tokio_postgres::Client,
+    prepared: &tokio_postgres::Statement,
+    values: &[Value],
+) -> Result<Vec<Row>, Stopped> {
+    let columns = columns(prepared);
+    let rows = client.query_raw(prepared, values).await?;
+    let mut rows = std::pin::pin!(rows);
+    let mut read = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        read.push(read_row(&row, &columns).map_err(Stopped::Caller)?);
+    }
+    Ok(read)
 }
 
 struct Place<'a>(&'a tokio_postgres::Row);

@@ -135,6 +135,11 @@ impl Engine for Sqlite {
         run().map_err(|e| self.failed(e, text.name()))
     }
 
+    /// At once, and whatever it returns.
+    fn defer(&mut self, text: Text<'_>, values: &[Value]) -> Result<(), Failure> {
+        self.visit(text, values, &mut |_| Ok(()))
+    }
+
     fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure> {
         let failed = |e| self.failed(e, text.name());
         let mut statement = self.prepared(text).map_err(failed)?;

@@ -3,7 +3,7 @@
 use viaduct_base::Timestamp;
 
 use super::Lifecycle;
-use crate::{Row, Scope, StoreError, Tx, Value, statement};
+use crate::{Question, Row, Scope, StoreError, Tx, Value, statement};
 
 /// An experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,12 @@ pub fn next_id(tx: &mut Tx) -> Result<String, StoreError> {
 
 /// The experiment with that id.
 pub fn find(tx: &mut Tx, scope: &Scope, id: &str) -> Result<Option<ExperimentRow>, StoreError> {
-    let values = [Value::text(scope.workspace), id.into()];
-    tx.query_one(&FIND, &values)?.as_ref().map(read).transpose()
+    tx.ask(&finding(scope, id))?.first().map(read).transpose()
+}
+
+/// What [`find`] asks.
+pub fn finding(scope: &Scope, id: &str) -> Question {
+    Question::new(&FIND, [Value::text(scope.workspace), id.into()])
 }
 
 /// The experiment of that name, deleted ones included.

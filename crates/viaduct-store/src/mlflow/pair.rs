@@ -1,7 +1,7 @@
 //! Params and tags: keys with a text, of runs and experiments.
 
 use super::{Pair, many};
-use crate::{Row, Scope, StoreError, Tx, Value, statement};
+use crate::{Question, Row, Scope, StoreError, Tx, Value, statement};
 
 statement!(
     INSERT_PARAM,
@@ -65,14 +65,15 @@ pub fn set_run_tags(
     insert_many(tx, scope, ("run_tag", owner), (pairs, then))
 }
 
-/// Adds params to a run of an experiment, each key once. One that is there already stays as it is.
+/// Adds params to a run of an experiment, each key once. One that is there already is a `Unique`
+/// error: look first.
 pub fn insert_params(
     tx: &mut Tx,
     scope: &Scope,
     owner: (&str, &str),
     pairs: &[Pair],
 ) -> Result<(), StoreError> {
-    insert_many(tx, scope, ("param", owner), (pairs, "ON CONFLICT (run_id, key) DO NOTHING"))
+    insert_many(tx, scope, ("param", owner), (pairs, ""))
 }
 
 fn insert_many(
@@ -106,6 +107,11 @@ pub fn among(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
+    tx.ask(&asking_among(scope, (run_id, of), keys))?.iter().map(read).collect()
+}
+
+/// What [`among`] asks where there are keys.
+pub fn asking_among(scope: &Scope, (run_id, of): (&str, RunPairs), keys: &[&str]) -> Question {
     let table = match of {
         RunPairs::Params => "param",
         RunPairs::Tags => "run_tag",
@@ -117,12 +123,7 @@ pub fn among(
         "SELECT key, value FROM {table} WHERE workspace_id = $1 AND run_id = $2 AND key IN ({})",
         names.join(", ")
     );
-    let mut found = Vec::new();
-    tx.visit_compiled(&sql, &values, |cells| {
-        found.push(Pair { key: many::text(cells, 0)?, value: many::text(cells, 1)? });
-        Ok(())
-    })?;
-    Ok(found)
+    Question::compiled(sql, values)
 }
 
 /// Which pairs of a run.

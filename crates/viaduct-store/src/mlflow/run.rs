@@ -3,7 +3,7 @@
 use viaduct_base::Timestamp;
 
 use super::Lifecycle;
-use crate::{Cells, Row, Scope, StoreError, Tx, Value, statement};
+use crate::{Cells, Question, Row, Scope, StoreError, Tx, Value, statement};
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,8 +125,12 @@ pub fn insert(tx: &mut Tx, scope: &Scope, row: &RunRow) -> Result<(), StoreError
 
 /// The run with that id.
 pub fn find(tx: &mut Tx, scope: &Scope, id: &str) -> Result<Option<RunRow>, StoreError> {
-    let values = [Value::text(scope.workspace), id.into()];
-    tx.query_one(&FIND, &values)?.as_ref().map(read).transpose()
+    tx.ask(&finding(scope, id))?.first().map(read).transpose()
+}
+
+/// What [`find`] asks.
+pub fn finding(scope: &Scope, id: &str) -> Question {
+    Question::new(&FIND, [Value::text(scope.workspace), id.into()])
 }
 
 /// Every run of an experiment, latest start first.

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 
 use viaduct_base::{Error, Kind};
-use viaduct_store::mlflow::run;
-use viaduct_store::{Store, StoreError, project, setting, statement};
+use viaduct_store::mlflow::pair::{self, RunPairs};
+use viaduct_store::mlflow::{Pair, run};
+use viaduct_store::{Foresight, Store, StoreError, project, setting, statement};
 
 use crate::mlflow::{new_run, with_runs};
 use crate::world::{World, at, new_project, store_contract};
@@ -24,6 +25,7 @@ store_contract!(
     neighbours_of_a_refused_write_stay,
     a_statement_that_nobody_waits_for_fails_its_own_command_alone,
     a_refusal_after_a_change_is_undone_alone,
+    each_is_told_what_is_there,
     async_writes_and_reads,
     concurrent_updates_of_one_row,
 );
@@ -244,6 +246,28 @@ fn a_refusal_after_a_change_is_undone_alone(world: World) {
             assert_eq!(found.is_some(), j % 3 != 0, "{i}-{j}");
         }
     }
+}
+
+fn each_is_told_what_is_there(world: World) {
+    let scope = with_runs(&world, 6);
+    race(&world.store, 12, move |store, i| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        // Two ask about each run, so that some of a group have the same owner.
+        let id = ["a", "b", "c", "d", "e", "f"][i as usize / 2];
+        let keys: Vec<String> = (0..20).map(|j| format!("{i}-{j}")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        for (j, key) in keys.iter().enumerate() {
+            let pair = Pair { key: (*key).to_owned(), value: j.to_string() };
+            let asked = pair::asking_among(&scope, (id, RunPairs::Params), &keys);
+            let foresight = Foresight::new(id, [asked.clone()]);
+            let answer = runtime.block_on(store.write_with("test", foresight, move |tx| {
+                let before = tx.ask(&asked)?.len();
+                pair::insert_params(tx, &scope, (id, "1"), std::slice::from_ref(&pair))?;
+                Ok::<_, StoreError>((before, tx.ask(&asked)?.len()))
+            }));
+            assert_eq!(answer.unwrap(), (j, j + 1));
+        }
+    });
 }
 
 fn async_writes_and_reads(world: World) {
