@@ -24,17 +24,22 @@ pub const SESSION_COOKIE: &str = "viaduct_session";
 #[derive(Debug, Clone)]
 pub struct ConsumerKey(pub Secret<String>);
 
-/// Puts the caller (and the consumer's key, if any) on the request.
+/// Finds the caller of a request and puts them on it.
 pub async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     match caller(&app, request.headers()).await {
         Ok((caller, key)) => {
-            request.extensions_mut().insert(caller);
-            if let Some(key) = key {
-                request.extensions_mut().insert(key);
-            }
+            put(&mut request, caller, key);
             next.run(request).await
         }
         Err(error) => problem::error_response(request.uri().path(), error),
+    }
+}
+
+/// Puts the caller (and the consumer's key, if any) on the request.
+pub(crate) fn put(request: &mut Request, caller: Caller, key: Option<ConsumerKey>) {
+    request.extensions_mut().insert(caller);
+    if let Some(key) = key {
+        request.extensions_mut().insert(key);
     }
 }
 

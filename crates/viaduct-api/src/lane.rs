@@ -3,7 +3,7 @@
 //! Why beside the router: what stands before every route (id, Host and Origin, caller, row of the
 //! authorisation table) is a future in a box for each of them there, which together take longer
 //! than a small model. Here the same functions are called one after the other. Whatever is not
-//! plainly one of the two requests takes the router's way and means the same.
+//! plainly one of the three requests takes the router's way and means the same.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,14 +12,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::BoxError;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRef as _, FromRequest as _, Path, Request, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
+use tower::util::{BoxCloneSyncService, MapResponse};
 use tower::{Service, ServiceExt as _};
 use viaduct_app::App;
 use viaduct_base::Error;
-use viaduct_domain::permission::Operation;
+use viaduct_domain::permission::{Caller, Operation};
 use viaduct_gateway::CallKey;
 
 use crate::authenticate::{self, ConsumerKey};
@@ -28,13 +31,34 @@ use crate::guard::{self, AllowedHosts};
 use crate::predict::{Key, Serving};
 use crate::{mlflow, oip, predict, problem, router, routes};
 
-/// The two requests.
+/// Answers calls of the inference service over gRPC. It checks the authorisation table itself, by
+/// the caller on the request.
+pub type Grpc = BoxCloneSyncService<Request, Response, Infallible>;
+
+/// A service of gRPC for [`crate::router`].
+pub fn grpc<S, B>(service: S) -> Grpc
+where
+    S: Service<Request, Response = axum::http::Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    Grpc::new(MapResponse::new(service, |response: S::Response| response.map(Body::new)))
+}
+
+/// The path of the call that is a prediction.
+const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
+
+/// The three requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// `POST /api/v1/endpoints/{endpoint}/predict`.
     Predict,
     /// `POST /v2/models/{name}/infer`.
     Infer,
+    /// [`MODEL_INFER`]; the endpoint's name is in the message.
+    ModelInfer,
 }
 
 /// Which of them a request is, and the endpoint's name; `None` for anything that needs a second
@@ -42,6 +66,9 @@ enum Kind {
 fn kind<'a>(method: &Method, path: &'a str) -> Option<(Kind, &'a str)> {
     if method != Method::POST || mlflow::speaks(path) {
         return None;
+    }
+    if path == MODEL_INFER {
+        return Some((Kind::ModelInfer, ""));
     }
     let between = |start: &str, end: &str| path.strip_prefix(start)?.strip_suffix(end);
     let (kind, name) = match between("/v2/models/", "/infer") {
@@ -52,7 +79,7 @@ fn kind<'a>(method: &Method, path: &'a str) -> Option<(Kind, &'a str)> {
     (!name.is_empty() && name.bytes().all(is_plain)).then_some((kind, name))
 }
 
-/// Answers the two requests itself and gives the others to `rest`.
+/// Answers the three requests itself and gives the others to `rest`.
 #[derive(Clone)]
 pub(crate) struct Lane<S> {
     doors: Arc<Doors>,
@@ -62,11 +89,12 @@ pub(crate) struct Lane<S> {
 struct Doors {
     app: App,
     hosts: AllowedHosts,
+    grpc: Grpc,
 }
 
 impl<S> Lane<S> {
-    pub(crate) fn new(app: App, hosts: AllowedHosts, rest: S) -> Self {
-        Self { doors: Arc::new(Doors { app, hosts }), rest }
+    pub(crate) fn new(app: App, hosts: AllowedHosts, grpc: Grpc, rest: S) -> Self {
+        Self { doors: Arc::new(Doors { app, hosts, grpc }), rest }
     }
 }
 
@@ -108,12 +136,17 @@ impl Doors {
         response
     }
 
-    async fn guarded(&self, kind: Kind, name: String, request: Request) -> Response {
+    async fn guarded(&self, kind: Kind, name: String, mut request: Request) -> Response {
         let (method, headers, uri) = (request.method(), request.headers(), request.uri());
-        let key = match self.admit(method, headers, uri).await {
-            Ok(key) => Key(key),
+        let (caller, key) = match self.admit(method, headers, uri).await {
+            Ok(admitted) => admitted,
             Err(error) => return problem::error_response(request.uri().path(), error),
         };
+        if kind == Kind::ModelInfer {
+            authenticate::put(&mut request, caller, key);
+            return self.grpc.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        }
+        let key = Key(key.map_or(CallKey::Trusted, |ConsumerKey(key)| CallKey::Key(key)));
         let serving = Serving::from_ref(&self.app);
         let payload = match Payload::from_request(request, &()).await {
             Ok(payload) => payload,
@@ -124,9 +157,7 @@ impl Doors {
                 let endpoint = Path(name);
                 predict::predict(State(serving), key, endpoint, payload).await.into_response()
             }
-            Kind::Infer => {
-                oip::infer(State(serving), key, Path(name), payload).await.into_response()
-            }
+            _ => oip::infer(State(serving), key, Path(name), payload).await.into_response(),
         }
     }
 
@@ -136,11 +167,11 @@ impl Doors {
         method: &Method,
         headers: &HeaderMap,
         uri: &Uri,
-    ) -> Result<CallKey, Error> {
+    ) -> Result<(Caller, Option<ConsumerKey>), Error> {
         guard::check(&self.hosts, method, headers, uri)?;
         let (caller, key) = authenticate::caller(&self.app, headers).await?;
         routes::allowed(&caller, key.is_some(), Operation::Predict)?;
-        Ok(key.map_or(CallKey::Trusted, |ConsumerKey(key)| CallKey::Key(key)))
+        Ok((caller, key))
     }
 }
 
@@ -156,6 +187,7 @@ mod tests {
             found("/api/v1/endpoints/churn-2.b_c/predict"),
             Some((Kind::Predict, "churn-2.b_c"))
         );
+        assert_eq!(found(MODEL_INFER), Some((Kind::ModelInfer, "")));
         assert_eq!(kind(&Method::GET, "/v2/models/churn/infer"), None);
         for other in [
             "/v2/models//infer",
@@ -166,6 +198,7 @@ mod tests {
             "/mlflow/v2/models/churn/infer",
             "/v2/models/churn/infer/",
             "/api/v1/endpoints/churn/predict/x",
+            "/inference.GRPCInferenceService/ModelStreamInfer",
         ] {
             assert_eq!(found(other), None, "{other}");
         }

@@ -19,8 +19,9 @@ mod router;
 pub mod routes;
 mod scoring;
 mod trace;
+pub use lane::{Grpc, grpc};
 pub use native::metrics_page;
-pub use router::{guarded, router, rows};
+pub use router::{grpc_router, router, rows};
 
 #[cfg(test)]
 mod serving_tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -16,7 +16,7 @@ use viaduct_domain::permission::Operation;
 
 use crate::body::BODY_BYTES_MAX;
 use crate::guard::AllowedHosts;
-use crate::lane::Lane;
+use crate::lane::{Grpc, Lane};
 use crate::routes::{Routes, Row, doc};
 use crate::{authenticate, guard, mlflow, native, oip, openapi, predict, problem, scoring, trace};
 
@@ -43,14 +43,27 @@ pub fn rows() -> Vec<Row> {
     routes(Arc::default()).finish().1
 }
 
-/// The API beside the pages, which bring their own guarded routes and the rows of them.
-pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<Row>) -> Router {
+/// The API beside the pages, which bring their own guarded routes and the rows of them, and beside
+/// `grpc`, whose services are among the pages' routes too.
+pub fn router(
+    app: App,
+    hosts: AllowedHosts,
+    pages: Router<App>,
+    page_rows: Vec<Row>,
+    grpc: Grpc,
+) -> Router {
     let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
     let api = routes(Arc::new(openapi::document(&rows))).finish().0;
     let answering = guarded(api.merge(pages), app.clone(), hosts.clone());
     // Why around it all: a request is routed by its path as it came, so the prefix goes first.
     let unprefixed = ServiceBuilder::new().map_request(mlflow::ui::unprefix).service(answering);
-    Router::new().fallback_service(Lane::new(app, hosts, unprefixed))
+    Router::new().fallback_service(Lane::new(app, hosts, grpc, unprefixed))
+}
+
+/// The services of gRPC alone: `services` are their routes.
+pub fn grpc_router(app: App, hosts: AllowedHosts, services: Router<App>, grpc: Grpc) -> Router {
+    let answering = guarded(services, app.clone(), hosts.clone());
+    Router::new().fallback_service(Lane::new(app, hosts, grpc, answering))
 }
 
 /// Routes with what stands before every one of them.
@@ -58,7 +71,7 @@ pub fn router(app: App, hosts: AllowedHosts, pages: Router<App>, page_rows: Vec<
 /// Order, outermost first: a span is begun where requests are traced, panics are caught, Host and
 /// Origin are checked, the caller is authenticated, the operation's row of the authorisation table
 /// is checked, the handler runs. [`Lane`] says the same for a prediction.
-pub fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
+fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
     let telemetry = app.telemetry().cloned();
     let routes = routes
         .fallback(fallback)
@@ -90,7 +103,9 @@ pub(crate) fn new_id() -> RequestId {
 
 /// Puts the id on the answer, unless it bears one.
 pub(crate) fn name(response: &mut Response, id: &RequestId) {
-    if let Ok(value) = id.to_string().parse() {
+    if let Ok(mut value) = HeaderValue::try_from(id.to_string()) {
+        // Why: HTTP/2 keeps no value in its table that never comes again.
+        value.set_sensitive(true);
         response.headers_mut().entry("x-request-id").or_insert(value);
     }
 }

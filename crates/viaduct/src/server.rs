@@ -109,12 +109,14 @@ fn router(app: App, config: &Config, address: SocketAddr) -> Router {
     let pages = pages.merge(grpc_services(&app));
     let (tell, mlflow_pages) = Pages::new();
     mlflow_ui::search(config.mlflow_ui.clone(), tell);
-    viaduct_api::router(app, hosts, pages, rows.collect()).layer(Extension(mlflow_pages))
+    let grpc = viaduct_api::grpc(viaduct_grpc::inference(&app));
+    viaduct_api::router(app, hosts, pages, rows.collect(), grpc).layer(Extension(mlflow_pages))
 }
 
 /// The port of gRPC alone; the same services are on the main port too.
 fn grpc_router(app: App, config: &Config, address: SocketAddr) -> Router {
-    viaduct_api::guarded(grpc_services(&app), app, hosts(config, address))
+    let (services, grpc) = (grpc_services(&app), viaduct_api::grpc(viaduct_grpc::inference(&app)));
+    viaduct_api::grpc_router(app, hosts(config, address), services, grpc)
 }
 
 /// Why as services at their paths: tonic's own router answers every path that it does not know.
