@@ -107,11 +107,9 @@ impl<T: Owned> Queue<T> {
         }
         let mut state = self.lock();
         state.held.retain(|owner| !owners.contains(owner));
-        let more = !state.waiting.is_empty();
         drop(state);
-        if more {
-            self.filled.notify_one();
-        }
+        // Why all: each may wait for an owner of its own, or for the end of a closed queue.
+        self.filled.notify_all();
     }
 
     pub(crate) fn len(&self) -> usize {
