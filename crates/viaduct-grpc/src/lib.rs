@@ -8,6 +8,7 @@
 mod health;
 mod parameter;
 mod service;
+mod short;
 mod status;
 mod tensor;
 
@@ -54,6 +55,11 @@ pub fn inference(app: &App) -> GrpcInferenceServiceServer<service::Inference> {
         .accept_compressed(CompressionEncoding::Deflate)
         .send_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Deflate)
+}
+
+/// [`inference`] for [`viaduct_api::grpc`].
+pub fn short(app: &App) -> short::Short {
+    short::Short::new(service::Inference::new(app), inference(app))
 }
 
 /// The health service over an application.

@@ -37,7 +37,7 @@ impl Inference {
         Ok(found)
     }
 
-    async fn answer(
+    pub(crate) async fn answer(
         &self,
         metadata: &MetadataMap,
         extensions: &Extensions,

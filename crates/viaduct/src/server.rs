@@ -109,13 +109,13 @@ fn router(app: App, config: &Config, address: SocketAddr) -> Router {
     let pages = pages.merge(grpc_services(&app));
     let (tell, mlflow_pages) = Pages::new();
     mlflow_ui::search(config.mlflow_ui.clone(), tell);
-    let grpc = viaduct_api::grpc(viaduct_grpc::inference(&app));
+    let grpc = viaduct_api::grpc(viaduct_grpc::short(&app));
     viaduct_api::router(app, hosts, pages, rows.collect(), grpc).layer(Extension(mlflow_pages))
 }
 
 /// The port of gRPC alone; the same services are on the main port too.
 fn grpc_router(app: App, config: &Config, address: SocketAddr) -> Router {
-    let (services, grpc) = (grpc_services(&app), viaduct_api::grpc(viaduct_grpc::inference(&app)));
+    let (services, grpc) = (grpc_services(&app), viaduct_api::grpc(viaduct_grpc::short(&app)));
     viaduct_api::grpc_router(app, hosts(config, address), services, grpc)
 }
 

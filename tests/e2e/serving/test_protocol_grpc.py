@@ -247,6 +247,18 @@ def test_credentials_hosts_and_statuses(endpoint, address):
     assert status in (grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.RESOURCE_EXHAUSTED), status
 
 
+@pytest.mark.parametrize("packing", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_bytes_that_are_no_message(address, packing):
+    with grpc.insecure_channel(address, compression=packing) as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        with pytest.raises(grpc.RpcError) as caught:
+            infer(b"\xff" * 64, timeout=10)
+        assert caught.value.code() == grpc.StatusCode.INTERNAL, caught.value
+        with pytest.raises(grpc.RpcError) as caught:
+            infer(b"", timeout=10)
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND, caught.value
+
+
 def test_what_is_not_there_is_unimplemented(endpoint, address):
     with grpc.insecure_channel(address) as channel:
         stub = stubs.GRPCInferenceServiceStub(channel)
