@@ -93,11 +93,15 @@ def test_an_import_that_was_killed_goes_on(servers, databases, tmp_path):
     home, there = databases(3)
     words = ["import", "mlflow", "--data-dir", tmp_path / "data", "--from", f"sqlite:///{home}/mlflow.db",
              "--artifacts", home / "mlruns", "--copy"]
+    start = time.monotonic()
+    run("import", "mlflow", "--data-dir", tmp_path / "whole", *words[4:]).ok()
+    whole = time.monotonic() - start
     kills = 0
-    for pause in (0.05, 0.1, 0.2, 0.3, 0.5, 0.8):
+    # Why shares of a whole import: how long one takes differs tenfold between machines.
+    for share in (0.5, 0.2, 0.3, 0.4, 0.5, 0.7):
         process = subprocess.Popen([BINARY, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env=clean_environment())
-        time.sleep(pause)
+        time.sleep(share * whole)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += 1
