@@ -65,7 +65,11 @@ async fn readyz(State(app): State<App>) -> Response {
     });
     match tokio::time::timeout(std::time::Duration::from_secs(2), probe).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => degraded.push(format!("the database does not answer: {error}")),
+        Ok(Err(error)) => {
+            // Why not in the answer: everybody may ask, and it names hosts and users.
+            tracing::warn!(%error, "the database does not answer");
+            degraded.push("the database does not answer: the server's log says why".to_owned());
+        }
         Err(_) => degraded.push("the database does not answer within 2 s".to_owned()),
     }
     let code = if gateway.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
