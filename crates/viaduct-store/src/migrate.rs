@@ -12,25 +12,33 @@ struct Migration {
     version: i64,
     name: &'static str,
     sql: &'static str,
+    /// Engines on which there is something to do; on the other it is only noted.
+    on: &'static [Dialect],
 }
 
+const BOTH: &[Dialect] = &[Dialect::Sqlite, Dialect::Postgres];
+const SQLITE: &[Dialect] = &[Dialect::Sqlite];
+
 macro_rules! migrations {
-    ($($version:literal $name:literal;)+) => {
+    ($($version:literal $name:literal $on:ident;)+) => {
         &[$(Migration {
             version: $version,
             name: $name,
             sql: include_str!(concat!("../migrations/", $name, ".sql")),
+            on: $on,
         },)+]
     };
 }
 
-/// Forward only, in order, the same text on both engines. A released one never changes.
+/// Forward only, in order; where both engines are named, the same text on both. A released one
+/// never changes.
 const MIGRATIONS: &[Migration] = migrations! {
-    1 "0001_spine";
-    2 "0002_mlflow";
-    3 "0003_binding";
-    4 "0004_tracking";
-    5 "0005_serving";
+    1 "0001_spine" BOTH;
+    2 "0002_mlflow" BOTH;
+    3 "0003_binding" BOTH;
+    4 "0004_tracking" BOTH;
+    5 "0005_serving" BOTH;
+    6 "0006_without_rowid" SQLITE;
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (\
@@ -85,7 +93,9 @@ fn apply_missing(engine: &mut dyn Engine, url: &DatabaseUrl) -> Result<(), OpenE
     let found = check_applied(engine, url)?;
     let now = SystemClock.now();
     for migration in MIGRATIONS.iter().filter(|m| m.version > found) {
-        engine.script(&dialect_text(engine.dialect(), migration.sql)).map_err(in_store)?;
+        if migration.on.contains(&engine.dialect()) {
+            engine.script(&dialect_text(engine.dialect(), migration.sql)).map_err(in_store)?;
+        }
         record(engine, migration, now).map_err(in_store)?;
         tracing::info!(migration = migration.name, "schema migrated");
     }
@@ -177,5 +187,66 @@ impl SchemaDoor {
             }
             Err(error) => Err(Failure::away(error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite;
+    use crate::tx::Mode;
+
+    /// What a run had logged before its tables were made anew.
+    const LOGGED: &str = "\
+        INSERT INTO experiment VALUES ('0', 'w', 'e', '', 'active', 0, 0, NULL);\
+        INSERT INTO run VALUES ('r', 'w', '0', 'n', 'u', 'RUNNING', 0, NULL, 'active', '', NULL);\
+        INSERT INTO metric VALUES ('r', 'w', 'loss', 1, 10, 0.5, 0);\
+        INSERT INTO metric VALUES ('r', 'w', 'loss', 2, 11, 0.0, 1);\
+        INSERT INTO latest_metric VALUES ('r', 'w', 'loss', 2, 11, 0.0, 1, '0', 7);\
+        INSERT INTO param VALUES ('r', 'w', 'depth', '6', '0');\
+        INSERT INTO run_tag VALUES ('r', 'w', 'team', 'risk', '0');";
+    const READ: [&str; 4] = [
+        "SELECT run_id, workspace_id, key, step, at, value, is_nan FROM metric ORDER BY step",
+        "SELECT run_id, workspace_id, experiment_id, key, step, at, value, is_nan, open_points \
+         FROM latest_metric",
+        "SELECT run_id, workspace_id, experiment_id, key, value FROM param",
+        "SELECT run_id, workspace_id, experiment_id, key, value FROM run_tag",
+    ];
+
+    fn all(engine: &mut dyn Engine) -> Vec<String> {
+        let mut rows = Vec::new();
+        for sql in READ {
+            let mut each = |row| {
+                rows.push(format!("{row:?}"));
+                Ok(())
+            };
+            engine.each(Text::Compiled(sql), &[], &mut each).map_err(|f| f.error).unwrap();
+        }
+        rows
+    }
+
+    #[test]
+    fn what_was_logged_outlives_new_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.db");
+        let url = DatabaseUrl::Sqlite(path.clone());
+        let mut engine = sqlite::open(&path, Mode::Write).unwrap();
+        let script = |engine: &mut sqlite::Sqlite, sql: &str| {
+            engine.script(sql).map_err(|f| f.error).unwrap();
+        };
+        script(&mut engine, CREATE_TABLE);
+        for migration in MIGRATIONS.iter().filter(|m| m.version < 6) {
+            script(&mut engine, migration.sql);
+            record(&mut engine, migration, Timestamp::from_micros(0)).map_err(|f| f.error).unwrap();
+        }
+        let workspace = "INSERT INTO workspace (id, name, title, salt, created_at) \
+             VALUES ('w', 'default', 'd', 's', 0);";
+        script(&mut engine, workspace);
+        script(&mut engine, LOGGED);
+        let before = all(&mut engine);
+        assert_eq!(before.len(), 5);
+        bring_up(&mut engine, &url, Schema::Migrate).unwrap();
+        assert_eq!(all(&mut engine), before);
+        bring_up(&mut engine, &url, Schema::Demand).unwrap();
     }
 }

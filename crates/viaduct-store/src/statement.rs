@@ -49,11 +49,12 @@ impl Statement {
 
 /// Writes `$1` as `?1`; a dollar before anything but a digit stays.
 pub(crate) fn numbered(sql: &str) -> String {
+    let mut parts = sql.split('$');
     let mut out = String::with_capacity(sql.len());
-    let mut rest = sql.chars().peekable();
-    while let Some(c) = rest.next() {
-        let placeholder = c == '$' && rest.peek().is_some_and(char::is_ascii_digit);
-        out.push(if placeholder { '?' } else { c });
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push(if part.starts_with(|c: char| c.is_ascii_digit()) { '?' } else { '$' });
+        out.push_str(part);
     }
     out
 }

@@ -185,6 +185,23 @@ impl Tx {
         self.guarded(text, values, |engine| engine.visit(text, values, &mut each))
     }
 
+    /// Looks at the rows of the answers to several questions, each with the place of its question,
+    /// for one wait instead of many.
+    ///
+    /// # Errors
+    /// As [`Tx::visit_compiled`].
+    pub fn visit_all(
+        &mut self,
+        questions: &[Question],
+        mut each: impl FnMut(usize, &dyn Cells) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some((first, others)) = questions.split_first() else { return Ok(()) };
+        for value in others.iter().flat_map(Question::values) {
+            value.check()?;
+        }
+        self.guarded(first.text(), first.values(), |engine| engine.visit_all(questions, &mut each))
+    }
+
     /// Prepares a statement without running it: the test of all of them.
     #[doc(hidden)]
     pub fn prepare(&mut self, statement: &Statement) -> Result<(), StoreError> {

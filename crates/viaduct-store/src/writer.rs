@@ -204,8 +204,11 @@ fn alone(tx: &mut Tx, mut command: Box<dyn Command>, mode: Mode, counters: &Arc<
             Ended::Committed => {
                 if mode == Mode::Write {
                     counters.commits.fetch_add(1, Ordering::Relaxed);
+                    return command.answer();
                 }
-                return command.answer();
+                // Why answered first: nobody needs to wait for the end of a snapshot.
+                command.answer();
+                return end(tx);
             }
             Ended::Failed(error) => return command.fail(error),
             // Why once more: another writer may have come between its question and its change.
@@ -232,7 +235,15 @@ fn alone(tx: &mut Tx, mut command: Box<dyn Command>, mode: Mode, counters: &Arc<
     command.fail(last);
 }
 
-/// One try of one command in a transaction of its own.
+/// Ends a transaction that changed nothing.
+fn end(tx: &mut Tx) {
+    if let Err(failure) = tx.commit() {
+        tracing::debug!(error = %failure.error, "a read did not end well");
+        tx.rollback();
+    }
+}
+
+/// One try of one command in a transaction of its own; a read's stays open if it went well.
 fn once(tx: &mut Tx, command: &mut dyn Command, mode: Mode) -> Ended {
     if let Err(failure) = tx.begin(mode) {
         return Ended::Again(failure);
@@ -240,6 +251,7 @@ fn once(tx: &mut Tx, command: &mut dyn Command, mode: Mode) -> Ended {
     let verdict = command.run(tx);
     let failure = tx.take_failure();
     match (failure, verdict) {
+        (None, Verdict::Keep) if mode == Mode::Read => Ended::Committed,
         (None, Verdict::Keep) => commit(tx),
         // The answer is the command's own refusal; nothing is to be kept.
         (None, Verdict::Undo) => {

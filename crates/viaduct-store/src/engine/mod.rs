@@ -106,6 +106,9 @@ pub(crate) fn odd_cell(at: usize, detail: impl Into<String>) -> StoreError {
     StoreError::Column { column: format!("number {at}"), detail: detail.into() }
 }
 
+/// [`Visit`] of the answers to several questions, each row with the place of its question.
+pub(crate) type VisitAll<'a> = &'a mut dyn FnMut(usize, &dyn Cells) -> Result<(), StoreError>;
+
 /// One connection. Two implementations live.
 pub(crate) trait Engine: Send {
     fn dialect(&self) -> Dialect;
@@ -138,6 +141,14 @@ pub(crate) trait Engine: Send {
     fn each(&mut self, text: Text<'_>, values: &[Value], each: Each<'_>) -> Result<(), Failure>;
 
     fn visit(&mut self, text: Text<'_>, values: &[Value], visit: Visit<'_>) -> Result<(), Failure>;
+
+    /// Asks all at once where that saves something; the rows come question by question.
+    fn visit_all(&mut self, questions: &[Question], visit: VisitAll<'_>) -> Result<(), Failure> {
+        for (place, question) in questions.iter().enumerate() {
+            self.visit(question.text(), question.values(), &mut |cells| visit(place, cells))?;
+        }
+        Ok(())
+    }
 
     fn prepare(&mut self, statement: &Statement) -> Result<(), Failure>;
 

@@ -14,7 +14,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_check
 use tokio_postgres::{Config, NoTls};
 
 use super::line::{Flight, Line};
-use super::{Cells, Class, Each, Engine, Failure, Text, Visit, odd_cell};
+use super::{Cells, Class, Each, Engine, Failure, Text, Visit, VisitAll, odd_cell};
 use crate::migrate::SchemaDoor;
 use crate::{Dialect, Question, Row, Statement, StoreError, Value};
 
@@ -323,6 +323,27 @@ impl Engine for Postgres {
     fn visit(&mut self, text: Text<'_>, values: &[Value], visit: Visit<'_>) -> Result<(), Failure> {
         let prepared = self.prepared(text, values.len())?;
         self.rows(text, &prepared, values, |row| visit(&Place(row)))
+    }
+
+    fn visit_all(&mut self, questions: &[Question], visit: VisitAll<'_>) -> Result<(), Failure> {
+        let mut asked = Vec::with_capacity(questions.len());
+        for question in questions {
+            let values = question.values();
+            asked.push((self.prepared(question.text(), values.len())?, values));
+        }
+        let client = self.line()?.client();
+        let sent = asked.iter().map(|(prepared, values)| client.query_raw(prepared, *values));
+        self.together("several questions", async {
+            // All are sent before the first answer is read.
+            let answers = join_all(sent).await;
+            for (place, rows) in answers.into_iter().enumerate() {
+                let mut rows = std::pin::pin!(rows?);
+                while let Some(row) = rows.try_next().await? {
+                    visit(place, &Place(&row)).map_err(Stopped::Caller)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn prepare(&mut self, statement: &Statement) -> Result<(), Failure> {

@@ -82,19 +82,19 @@ fn insert_many(
     (table, (run_id, experiment_id)): (&str, (&str, &str)),
     (pairs, then): (&[Pair], &str),
 ) -> Result<(), StoreError> {
-    for piece in many::pieces(pairs) {
+    let text = |rows| {
+        format!(
+            "INSERT INTO {table} (run_id, workspace_id, key, value, experiment_id) VALUES {} {then}",
+            many::places(rows, 5)
+        )
+    };
+    many::put(tx, pairs, text, |tx, sql, piece| {
         let mut values: Vec<Value> = vec![run_id.into(), scope.bind()];
         for pair in piece {
             values.extend([(&pair.key).into(), (&pair.value).into(), experiment_id.into()]);
         }
-        let places = many::places(piece.len(), 5);
-        let sql = format!(
-            "INSERT INTO {table} (run_id, workspace_id, key, value, experiment_id) \
-             VALUES {places} {then}"
-        );
-        tx.defer_compiled(&sql, &values)?;
-    }
-    Ok(())
+        tx.defer_compiled(sql, &values)
+    })
 }
 
 /// Those of a run's params, or tags, that have one of these keys.

@@ -35,73 +35,73 @@ pub fn of_runs(
     scope: &Scope,
     run_ids: &[String],
 ) -> Result<Vec<RunParts>, StoreError> {
+    let (mut asked, mut kinds) = (Vec::new(), Vec::new());
+    for (add, what, order) in KINDS {
+        let what = format!("run_id, {what}");
+        asked.extend(many::asking(scope, (&what, "run_id", "", order), run_ids));
+        kinds.resize(asked.len(), add);
+    }
     let mut all = vec![RunParts::default(); run_ids.len()];
-    let metrics = ("key, value, at, step, is_nan FROM latest_metric", "key");
-    each(tx, scope, metrics, (run_ids, &mut all), |parts, cells| {
-        parts.metrics.push(metric(cells)?);
-        Ok(())
-    })?;
-    each(tx, scope, ("key, value FROM param", "key"), (run_ids, &mut all), |parts, cells| {
-        parts.params.push(pair(cells)?);
-        Ok(())
-    })?;
-    each(tx, scope, ("key, value FROM run_tag", "key"), (run_ids, &mut all), |parts, cells| {
-        parts.tags.push(pair(cells)?);
-        Ok(())
-    })?;
-    let inputs = ("name, digest, dataset_json, tags_json FROM run_input", "position");
-    each(tx, scope, inputs, (run_ids, &mut all), |parts, cells| {
-        parts.inputs.push(input(cells)?);
-        Ok(())
-    })?;
-    let models = ("model_id, direction, step FROM run_model", "model_id");
-    each(tx, scope, models, (run_ids, &mut all), |parts, cells| {
-        parts.models.push(model(cells)?);
-        Ok(())
+    let places = many::places_of(run_ids);
+    tx.visit_all(&asked, |question, cells| {
+        let at = cells.text(0)?.and_then(|id| places.get(id));
+        match (kinds.get(question), at.and_then(|at| all.get_mut(*at))) {
+            (Some(add), Some(parts)) => add(parts, cells),
+            _ => Ok(()),
+        }
     })?;
     Ok(all)
 }
 
-fn each(
-    tx: &mut Tx,
-    scope: &Scope,
-    (what, order): (&str, &str),
-    (ids, parts): (&[String], &mut [RunParts]),
-    add: impl Fn(&mut RunParts, &dyn Cells) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let what = format!("run_id, {what}");
-    many::rows(tx, scope, (&what, "run_id", "", order), ids, |at, cells| {
-        parts.get_mut(at).map_or(Ok(()), |parts| add(parts, cells))
-    })
-}
+type Add = fn(&mut RunParts, &dyn Cells) -> Result<(), StoreError>;
+
+/// How each part is added, what it is read from, and in which order.
+const KINDS: [(Add, &str, &str); 5] = [
+    (add_metric, "key, value, at, step, is_nan FROM latest_metric", "key"),
+    (
+        |parts, cells| pair(cells).map(|pair| parts.params.push(pair)),
+        "key, value FROM param",
+        "key",
+    ),
+    (
+        |parts, cells| pair(cells).map(|pair| parts.tags.push(pair)),
+        "key, value FROM run_tag",
+        "key",
+    ),
+    (add_input, "name, digest, dataset_json, tags_json FROM run_input", "position"),
+    (add_model, "model_id, direction, step FROM run_model", "model_id"),
+];
 
 fn pair(cells: &dyn Cells) -> Result<Pair, StoreError> {
     Ok(Pair { key: text(cells, 1)?, value: text(cells, 2)? })
 }
 
-fn metric(cells: &dyn Cells) -> Result<MetricRow, StoreError> {
+fn add_metric(parts: &mut RunParts, cells: &dyn Cells) -> Result<(), StoreError> {
     let is_nan = cells.int(5)? == Some(1);
-    Ok(MetricRow {
+    parts.metrics.push(MetricRow {
         key: text(cells, 1)?,
         value: if is_nan { f64::NAN } else { cells.real(2)?.unwrap_or_default() },
         at: Timestamp::from_micros(cells.int(3)?.unwrap_or_default()),
         step: cells.int(4)?.unwrap_or_default(),
-    })
+    });
+    Ok(())
 }
 
-fn input(cells: &dyn Cells) -> Result<RunInputRow, StoreError> {
-    Ok(RunInputRow {
+fn add_input(parts: &mut RunParts, cells: &dyn Cells) -> Result<(), StoreError> {
+    parts.inputs.push(RunInputRow {
         name: text(cells, 1)?,
         digest: text(cells, 2)?,
         dataset_json: text(cells, 3)?,
         tags_json: text(cells, 4)?,
-    })
+    });
+    Ok(())
 }
 
-fn model(cells: &dyn Cells) -> Result<RunModelRow, StoreError> {
-    Ok(RunModelRow {
+fn add_model(parts: &mut RunParts, cells: &dyn Cells) -> Result<(), StoreError> {
+    parts.models.push(RunModelRow {
         model_id: text(cells, 1)?,
         direction: text(cells, 2)?,
         step: cells.int(3)?.unwrap_or_default(),
-    })
+    });
+    Ok(())
 }

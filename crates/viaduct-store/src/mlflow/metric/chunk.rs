@@ -1,5 +1,7 @@
 //! Points packed together: numbers as differences, most of them in a byte or two.
 
+use std::cmp::Ordering;
+
 use crate::StoreError;
 
 /// A point without its key. `value` may be NaN or infinite.
@@ -31,11 +33,14 @@ impl Point {
 /// Puts points in the order of time, step and value, and leaves each there once.
 pub(super) fn settle(points: &mut Vec<Point>) {
     let key = |p: &Point| (p.at, p.step);
-    points.sort_by(|a, b| {
-        let ((x, x_nan), (y, y_nan)) = (a.kept(), b.kept());
-        key(a).cmp(&key(b)).then(x.total_cmp(&y)).then(x_nan.cmp(&y_nan))
-    });
+    points.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| by_value(a, b)));
     points.dedup_by(|a, b| key(a) == key(b) && a.kept() == b.kept());
+}
+
+/// Points of one moment: those of a number by it, then those of none.
+pub(super) fn by_value(a: &Point, b: &Point) -> Ordering {
+    let ((x, x_nan), (y, y_nan)) = (a.kept(), b.kept());
+    x.total_cmp(&y).then(x_nan.cmp(&y_nan))
 }
 
 /// The points as bytes.

@@ -15,7 +15,7 @@ pub use chunk::Point;
 pub use history::{Part, history, points};
 pub use sample::sample;
 
-use super::many::{pieces, places};
+use super::many::{places, put};
 use crate::{Row, Scope, StoreError, Tx, Value, statement};
 
 /// Points of one series in one call that are packed at once.
@@ -121,21 +121,22 @@ fn insert_open(
     run_id: &str,
     points: &[(&str, Point)],
 ) -> Result<(), StoreError> {
-    for piece in pieces(points) {
+    let text = |rows| {
+        format!(
+            "INSERT INTO metric (run_id, workspace_id, key, step, at, value, is_nan) VALUES {} \
+             ON CONFLICT (run_id, key, step, at, value, is_nan) DO NOTHING",
+            places(rows, 7)
+        )
+    };
+    put(tx, points, text, |tx, sql, piece| {
         let mut values: Vec<Value> = vec![run_id.into(), scope.bind()];
         for (key, point) in piece {
             let (value, is_nan) = point.kept();
             values.extend([(*key).into(), point.step.into(), point.at.into(), value.into()]);
             values.push(is_nan.into());
         }
-        let sql = format!(
-            "INSERT INTO metric (run_id, workspace_id, key, step, at, value, is_nan) VALUES {} \
-             ON CONFLICT (run_id, key, step, at, value, is_nan) DO NOTHING",
-            places(piece.len(), 7)
-        );
-        tx.defer_compiled(&sql, &values)?;
-    }
-    Ok(())
+        tx.defer_compiled(sql, &values)
+    })
 }
 
 /// The later of two points by (step, at, value), as MLflow orders them. Answers the keys of which
@@ -158,26 +159,25 @@ fn put_latest(
             Some((*key, last, open))
         })
         .collect();
-    for piece in pieces(&latest) {
+    put(tx, &latest, upsert_latest, |tx, sql, piece| {
         let mut values: Vec<Value> = vec![run_id.into(), scope.bind()];
         for (key, point, open) in piece {
             let (value, is_nan) = point.kept();
             values.extend([(*key).into(), point.step.into(), point.at.into(), value.into()]);
             values.extend([is_nan.into(), experiment_id.into(), (*open).into()]);
         }
-        let sql = upsert_latest(piece.len());
         // Why not each time: nobody needs to wait for the others.
         if !piece.iter().any(|(_, point, _)| asks(point)) {
-            tx.defer_compiled(&sql, &values)?;
-            continue;
+            return tx.defer_compiled(sql, &values);
         }
+        let sql = format!("{sql} RETURNING key, open_points");
         tx.visit_compiled(&sql, &values, |cells| {
             if cells.int(1)?.unwrap_or_default() >= OPEN_MAX {
                 full.extend(cells.text(0)?.map(str::to_owned));
             }
             Ok(())
-        })?;
-    }
+        })
+    })?;
     Ok(full)
 }
 
@@ -202,8 +202,7 @@ fn upsert_latest(rows: usize) -> String {
     format!(
         "INSERT INTO latest_metric (run_id, workspace_id, key, step, at, value, is_nan, \
          experiment_id, open_points) VALUES {} ON CONFLICT (run_id, key) DO UPDATE SET {}, \
-         open_points = latest_metric.open_points + excluded.open_points \
-         RETURNING key, open_points",
+         open_points = latest_metric.open_points + excluded.open_points",
         places(rows, 9),
         set.join(", ")
     )

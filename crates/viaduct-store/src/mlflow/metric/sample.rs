@@ -1,14 +1,12 @@
 //! A few points of a long series, picked as MLflow's store picks them.
 
 use super::Point;
+use super::chunk::by_value;
 
 /// As `NTILE(wanted)` over (step, time, value): the first point of each of `wanted` buckets of
 /// equal size, and the last point of all. `points` is put into that order.
 pub fn sample(points: &mut [Point], wanted: usize) -> Vec<Point> {
-    points.sort_by(|a, b| {
-        let ((x, x_nan), (y, y_nan)) = (a.kept(), b.kept());
-        (a.step, a.at).cmp(&(b.step, b.at)).then(x.total_cmp(&y)).then(x_nan.cmp(&y_nan))
-    });
+    points.sort_by(|a, b| (a.step, a.at).cmp(&(b.step, b.at)).then_with(|| by_value(a, b)));
     let (total, wanted) = (points.len(), wanted.max(1));
     let Some(last) = points.last().copied() else { return Vec::new() };
     if total <= wanted {
