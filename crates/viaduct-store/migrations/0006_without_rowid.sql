@@ -65,3 +65,21 @@ INSERT INTO run_tag_new (run_id, workspace_id, experiment_id, key, value)
 DROP TABLE run_tag;
 ALTER TABLE run_tag_new RENAME TO run_tag;
 CREATE INDEX run_tag_by_value ON run_tag (experiment_id, key, substr(value, 1, 80), run_id);
+
+-- Nobody looks for a change but by its subject.
+CREATE TABLE change_new (
+    workspace_id TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_name TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    change_json TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, subject, id)
+) WITHOUT ROWID;
+INSERT INTO change_new (workspace_id, subject, id, at, actor_kind, actor_name, verb, change_json)
+    SELECT workspace_id, subject, id, at, actor_kind, actor_name, verb, change_json FROM change
+    ORDER BY workspace_id, subject, id;
+DROP TABLE change;
+ALTER TABLE change_new RENAME TO change;

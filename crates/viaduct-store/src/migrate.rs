@@ -18,6 +18,7 @@ struct Migration {
 
 const BOTH: &[Dialect] = &[Dialect::Sqlite, Dialect::Postgres];
 const SQLITE: &[Dialect] = &[Dialect::Sqlite];
+const POSTGRES: &[Dialect] = &[Dialect::Postgres];
 
 macro_rules! migrations {
     ($($version:literal $name:literal $on:ident;)+) => {
@@ -39,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     4 "0004_tracking" BOTH;
     5 "0005_serving" BOTH;
     6 "0006_without_rowid" SQLITE;
+    7 "0007_change_key" POSTGRES;
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (\
@@ -204,13 +206,17 @@ mod tests {
         INSERT INTO metric VALUES ('r', 'w', 'loss', 2, 11, 0.0, 1);\
         INSERT INTO latest_metric VALUES ('r', 'w', 'loss', 2, 11, 0.0, 1, '0', 7);\
         INSERT INTO param VALUES ('r', 'w', 'depth', '6', '0');\
-        INSERT INTO run_tag VALUES ('r', 'w', 'team', 'risk', '0');";
-    const READ: [&str; 4] = [
+        INSERT INTO run_tag VALUES ('r', 'w', 'team', 'risk', '0');\
+        INSERT INTO change VALUES ('c1', 'w', 'run:r', 9, 'user', 'bea', 'logged', '{}');\
+        INSERT INTO change VALUES ('c2', 'w', 'run:r', 9, 'user', 'bea', 'updated', '{}');";
+    const READ: [&str; 5] = [
         "SELECT run_id, workspace_id, key, step, at, value, is_nan FROM metric ORDER BY step",
         "SELECT run_id, workspace_id, experiment_id, key, step, at, value, is_nan, open_points \
          FROM latest_metric",
         "SELECT run_id, workspace_id, experiment_id, key, value FROM param",
         "SELECT run_id, workspace_id, experiment_id, key, value FROM run_tag",
+        "SELECT id, workspace_id, subject, at, actor_kind, actor_name, verb, change_json \
+         FROM change ORDER BY id",
     ];
 
     fn all(engine: &mut dyn Engine) -> Vec<String> {
@@ -244,7 +250,7 @@ mod tests {
         script(&mut engine, workspace);
         script(&mut engine, LOGGED);
         let before = all(&mut engine);
-        assert_eq!(before.len(), 5);
+        assert_eq!(before.len(), 7);
         bring_up(&mut engine, &url, Schema::Migrate).unwrap();
         assert_eq!(all(&mut engine), before);
         bring_up(&mut engine, &url, Schema::Demand).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Statements that nobody waits for are sent together with the next one that somebody does.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -213,17 +214,10 @@ impl Postgres {
         text: Text<'_>,
         prepared: &tokio_postgres::Statement,
         values: &[Value],
-        mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), StoreError>,
+        take: impl FnMut(&tokio_postgres::Row) -> Result<(), StoreError>,
     ) -> Result<(), Failure> {
         let client = self.line()?.client();
-        self.together(text.name(), async move {
-            let rows = client.query_raw(prepared, values).await?;
-            let mut rows = std::pin::pin!(rows);
-            while let Some(row) = rows.try_next().await? {
-                take(&row).map_err(Stopped::Caller)?;
-            }
-            Ok(())
-        })
+        self.together(text.name(), visit_rows(&client, prepared, values, take))
     }
 
     fn failed(&mut self, error: &tokio_postgres::Error, doing: &str) -> Failure {
@@ -332,17 +326,16 @@ impl Engine for Postgres {
             asked.push((self.prepared(question.text(), values.len())?, values));
         }
         let client = self.line()?.client();
-        let sent = asked.iter().map(|(prepared, values)| client.query_raw(prepared, *values));
+        let visit = &RefCell::new(visit);
+        let read = asked.iter().enumerate();
+        let read = read.map(|(place, (prepared, values))| {
+            let take = move |row: &_| (*visit.borrow_mut())(place, &Place(row));
+            visit_rows(&client, prepared, values, take)
+        });
+        // Why all are read at the same time, though they come one after another: the driver goes
+        // on to an answer when somebody has taken the one in front of it.
         self.together("several questions", async {
-            // All are sent before the first answer is read.
-            let answers = join_all(sent).await;
-            for (place, rows) in answers.into_iter().enumerate() {
-                let mut rows = std::pin::pin!(rows?);
-                while let Some(row) = rows.try_next().await? {
-                    visit(place, &Place(&row)).map_err(Stopped::Caller)?;
-                }
-            }
-            Ok(())
+            join_all(read).await.into_iter().collect::<Result<(), Stopped>>()
         })
     }
 
@@ -359,18 +352,33 @@ fn columns(prepared: &tokio_postgres::Statement) -> Arc<[String]> {
     prepared.columns().iter().map(|c| c.name().to_owned()).collect()
 }
 
+/// Rows as they come, each to `take`.
+async fn visit_rows(
+    client: &tokio_postgres::Client,
+    prepared: &tokio_postgres::Statement,
+    values: &[Value],
+    mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), StoreError>,
+) -> Result<(), Stopped> {
+    let rows = client.query_raw(prepared, values).await?;
+    let mut rows = std::pin::pin!(rows);
+    while let Some(row) = rows.try_next().await? {
+        take(&row).map_err(Stopped::Caller)?;
+    }
+    Ok(())
+}
+
 async fn all_rows(
     client: &tokio_postgres::Client,
     prepared: &tokio_postgres::Statement,
     values: &[Value],
 ) -> Result<Vec<Row>, Stopped> {
     let columns = columns(prepared);
-    let rows = client.query_raw(prepared, values).await?;
-    let mut rows = std::pin::pin!(rows);
     let mut read = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        read.push(read_row(&row, &columns).map_err(Stopped::Caller)?);
-    }
+    let take = |row: &tokio_postgres::Row| {
+        read.push(read_row(row, &columns)?);
+        Ok(())
+    };
+    visit_rows(client, prepared, values, take).await?;
     Ok(read)
 }
 

@@ -17,6 +17,7 @@ store_contract!(
     experiments,
     runs,
     points_of_metrics,
+    parts_of_many_runs,
     pairs_of_runs,
     inputs_and_models_of_runs,
     long_histories,
@@ -230,6 +231,36 @@ fn long_histories(world: World) {
         .iter()
         .max_by(|a, b| (a.step, a.at).cmp(&(b.step, b.at)).then(a.value.total_cmp(&b.value)));
     assert_eq!(latest.iter().find(|row| row.key == "m"), last);
+}
+
+/// More than a driver keeps before somebody reads, of each part, and more runs than one question
+/// names.
+fn parts_of_many_runs(world: World) {
+    let scope = with_runs(&world, 0);
+    let ids: Vec<String> = (0..1100).map(|number| format!("r{number}")).collect();
+    let made = ids.clone();
+    world
+        .write(move |tx| made.iter().try_for_each(|id| run::insert(tx, &scope, &new_run(id, 1))))
+        .unwrap();
+    let long = "x".repeat(2000);
+    let pairs = [pair("a", &long), pair("b", &long)];
+    let (logged, expected) = (ids.clone(), pairs.clone());
+    world
+        .write(move |tx| {
+            logged.iter().try_for_each(|id| {
+                pair::insert_params(tx, &scope, (id, "1"), &pairs)?;
+                pair::set_run_tags(tx, &scope, (id, "1"), &pairs)?;
+                metric::log_many(tx, &scope, (id, "1"), &[point(id, 1.0, 1, 0)])
+            })
+        })
+        .unwrap();
+    let asked = ids.clone();
+    let parts = world.read(move |tx| run_parts::of_runs(tx, &scope, &asked)).unwrap();
+    assert_eq!(parts.len(), ids.len());
+    for (id, parts) in ids.iter().zip(parts) {
+        assert_eq!((&parts.params[..], &parts.tags[..]), (&expected[..], &expected[..]), "{id}");
+        assert_eq!(parts.metrics, [point(id, 1.0, 1, 0)]);
+    }
 }
 
 fn pairs_of_runs(world: World) {
