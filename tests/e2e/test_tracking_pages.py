@@ -99,6 +99,17 @@ def test_a_deleted_run_comes_back(tracked, page):
     assert json.loads(got.body)["run"]["info"]["lifecycle_stage"] == "active"
 
 
+def test_an_experiment_says_who_changed_what(tracked, page):
+    tag = {"experiment_id": tracked.experiment, "key": "team", "value": "retention"}
+    post(tracked, f"{API}/experiments/set-experiment-tag", tag)
+    post(tracked, f"{API}/experiments/delete", {"experiment_id": tracked.experiment})
+    open_page(page, tracked, f"/experiments/{tracked.experiment}")
+    said = page.locator("ol.edits > li").all_inner_texts()
+    assert [line.split(" ", 1)[1].split(" 20")[0].strip() for line in said] == \
+        ["deleted it", "set a tag", "created it"], said
+    assert "retention" in said[1]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_phone(tracked, browser, scheme):
     experiment, runs = tracked.experiment, tracked.runs

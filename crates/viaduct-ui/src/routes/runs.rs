@@ -9,6 +9,7 @@ use viaduct_domain::permission::Operation;
 
 use super::Answered;
 use super::experiments::{Found, address, note, page_request, view};
+use super::map::change::change;
 use super::visit::Visit;
 use crate::chart::steps::{Line, Step, Steps};
 use crate::view::{
@@ -18,6 +19,8 @@ use crate::{fmt, path};
 
 /// Runs on a page.
 const PAGE: i64 = 50;
+/// Changes under the table.
+const CHANGES: usize = 20;
 /// Columns of each kind that are shown when none was chosen, and at most.
 const COLUMNS: usize = 4;
 const COLUMNS_MAX: usize = 30;
@@ -128,6 +131,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Answered {
     let columns = columns.collect();
     let status = found.status();
     let deleted_at = experiment.row.deleted_at;
+    let subject = format!("experiment:{id}");
+    let changes = visit.app.list_changes(&visit.caller, &subject, (None, Some(CHANGES))).await?;
     let page = RunsPage {
         shell: visit.shell(),
         experiment_id: id.clone(),
@@ -143,6 +148,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Answered {
         rows: found.items.iter().map(|run| line(run, &chosen)).collect(),
         next_href: found.next.as_deref().map(|token| asked.href(&id, (&asked.order, token))),
         first_href: (!is_first).then(|| asked.href(&id, (&asked.order, ""))),
+        changes: changes.items.iter().map(change).collect(),
         may_write: visit.may(Operation::WriteTracking),
         order: std::mem::take(&mut asked.order),
         filter: asked.filter,

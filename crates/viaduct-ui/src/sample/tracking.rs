@@ -119,6 +119,7 @@ impl RunsPage {
             ],
             next_href: some("/experiments/2?page=abc"),
             first_href: None,
+            changes: changes(),
             may_write: true,
         }
     }

@@ -5,7 +5,7 @@ use viaduct_base::Timestamp;
 
 use super::experiments::way;
 use super::shell::page_parts;
-use super::{Crumb, Page, Section, Shell};
+use super::{Change, Crumb, Page, Section, Shell};
 use crate::chart::steps::{self, Steps};
 use crate::svg::Markup;
 
@@ -131,6 +131,8 @@ pub struct RunsPage {
     pub next_href: Option<String>,
     /// The address of the first page, when this is another.
     pub first_href: Option<String>,
+    /// Who changed what on the experiment.
+    pub changes: Vec<Change>,
     /// Whether the caller may restore.
     pub may_write: bool,
 }
