@@ -156,6 +156,7 @@ impl Entry {
             start,
             deadline: self.deadline,
             wanted: self.wanted,
+            is_spared: false,
         };
         let result = asked(&self.endpoint)
             .map_err(Error::from)

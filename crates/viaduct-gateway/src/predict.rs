@@ -1,6 +1,7 @@
 //! The corridor.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ use viaduct_domain::output::{Cell, TypedRow};
 
 use crate::asked::{Asked, Inputs, REFUSED_MAX, field_of, problem};
 use crate::call::{Answer, CallKey, PredictCall};
-use crate::counts;
+use crate::counts::{self, Tally};
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::journey;
@@ -47,6 +48,8 @@ pub(crate) struct Corridor<'a> {
     pub(crate) deadline: Option<Instant>,
     /// The variant that a tester wants.
     pub(crate) wanted: Option<Variant>,
+    /// Whether these are rows that the contract stopped, on their way to the fallback.
+    pub(crate) is_spared: bool,
 }
 
 /// What is known of a request before its rows are looked at.
@@ -84,7 +87,10 @@ impl Corridor<'_> {
             self.refuse(&asked, visit, vec![(bad.row, error)])
         })?;
         self.in_time()?;
-        self.count(&checked, &places, sides.iter().filter(|side| side.entity.is_none()).count());
+        let unsticky = sides.iter().filter(|side| side.entity.is_none()).count();
+        if !self.is_spared {
+            self.count(&checked, &places, unsticky);
+        }
         let mut defaulted: Vec<_> = checked.defaulted.iter().map(|(row, _)| *row).collect();
         defaulted.sort_unstable();
         let settler = Settler {
@@ -96,6 +102,10 @@ impl Corridor<'_> {
         };
         let mut batch = DecisionBatch::new(self.head(visit), Columns::default());
         settler.settle(&ids, sides, &places, &mut batch)?;
+        // Why only here: without an answer they are refused rows, which are counted apart.
+        if self.is_spared {
+            self.count(&checked, &places, unsticky);
+        }
         self.finish(asked, checked, said, batch)
     }
 
@@ -202,7 +212,11 @@ impl Corridor<'_> {
         let mut rows: Vec<usize> = bad.iter().map(|(row, _)| *row).collect();
         rows.dedup();
         self.endpoint.counters.violated(rows.len() as u64, fields);
-        self.count_refused(asked, &rows);
+        self.count_stopped(asked, &rows, |tally| &tally.violations);
+        // Where the fallback answers them they are no refused rows: `spared.rs` knows in the end.
+        if !self.endpoint.spec.fallback_on_violation {
+            self.count_stopped(asked, &rows, |tally| &tally.refused);
+        }
         let records: Vec<_> = bad
             .chunk_by(|a, b| a.0 == b.0)
             .take(REFUSED_MAX)
@@ -227,8 +241,13 @@ impl Corridor<'_> {
         Contract::refuse_row(errors).into()
     }
 
-    /// Refused rows count for the variant that their entity would have met.
-    fn count_refused(&self, asked: &Asked, rows: &[usize]) {
+    /// Rows that the contract stopped count for the variant that their entity would have met.
+    pub(crate) fn count_stopped(
+        &self,
+        asked: &Asked,
+        rows: &[usize],
+        counter: fn(&Tally) -> &AtomicU64,
+    ) {
         for row in rows {
             let variant = match asked.entity(self.endpoint, *row) {
                 Some(entity) => {
@@ -238,8 +257,7 @@ impl Corridor<'_> {
                 None => Variant::Champion,
             };
             if let Some(tally) = self.endpoint.tally(variant) {
-                counts::add(&tally.violations, 1);
-                counts::add(&tally.refused, 1);
+                counts::add(counter(tally), 1);
             }
         }
     }

@@ -38,9 +38,23 @@ pub(crate) fn spare(
     refusal: Refusal,
     now: Timestamp,
 ) -> Result<Spared, Error> {
+    let bad = named(&refusal, asked.rows).unwrap_or_else(|| (0..asked.rows).collect());
+    let spared = answered(corridor, key, asked, (refusal, bad.clone()), now);
+    if spared.is_err() {
+        corridor.count_stopped(asked, &bad, |tally| &tally.refused);
+    }
+    spared
+}
+
+fn answered(
+    corridor: &Corridor<'_>,
+    key: &CallKey,
+    asked: &Asked,
+    (refusal, mut bad): (Refusal, Vec<usize>),
+    now: Timestamp,
+) -> Result<Spared, Error> {
     let silent = Arc::new(stopped(corridor.endpoint, now));
     let all: Vec<usize> = (0..asked.rows).collect();
-    let mut bad = named(&refusal, asked.rows).unwrap_or_else(|| all.clone());
     // Why before anything is decided: a request that is refused leaves no decision behind.
     let Ok(mut rest) = asked.without_inputs(&silent, &bad) else { return Err(refusal.into()) };
     let good: Vec<usize> =
@@ -61,7 +75,7 @@ pub(crate) fn spare(
             Err(error) => return Err(placed(error, &good)),
         }
     }
-    let last = Corridor { endpoint: &silent, deadline: None, ..*corridor };
+    let last = Corridor { endpoint: &silent, deadline: None, is_spared: true, ..*corridor };
     let fallen = last.walk(key, rest).map_err(|error| match error {
         Error::Refused(why) if why.kind != Kind::LogFull => refusal.into(),
         error => error,

@@ -6,7 +6,7 @@ use viaduct_decisions::{Flag, Record};
 use viaduct_domain::assign::Variant;
 use viaduct_gateway::{
     CallKey, ConsumerSnapshot, EndpointSnapshot, Fallback, InferCall, InputTensor, Mode,
-    PredictCall, TensorData,
+    PredictCall, TensorData, VariantCounts,
 };
 
 use crate::world::{World, call, endpoint, lead, refusal, trial};
@@ -41,6 +41,11 @@ fn logged(world: &World, is_wanted: fn(&Record) -> bool) -> usize {
     records.filter(is_wanted).count()
 }
 
+fn champion(world: &World) -> VariantCounts {
+    let counts = world.gateway.counts("term-deposit").unwrap();
+    counts.into_iter().find(|count| count.variant == Variant::Champion).unwrap()
+}
+
 #[test]
 fn a_bad_row_among_good_ones_gets_the_fallback_and_they_the_model() {
     let world = World::new(sparing(Mode::Unowned));
@@ -63,9 +68,9 @@ fn a_bad_row_among_good_ones_gets_the_fallback_and_they_the_model() {
     assert_eq!(bad.keys["lead_id"], "8");
     assert_eq!(bad.entity_hash, world.row(&world.ask(vec![lead(8)]).unwrap()[0]).entity_hash);
     assert_eq!(refused_rows(&world), 2, "stopped rows are told as refused all the same");
-    let counts = world.gateway.counts("term-deposit").unwrap();
-    let champion = counts.iter().find(|count| count.variant == Variant::Champion).unwrap();
+    let champion = champion(&world);
     assert_eq!((champion.violations, champion.fallbacks, champion.rows), (2, 2, 6));
+    assert_eq!(champion.refused, 0, "a row that was answered is counted once");
 }
 
 #[test]
@@ -86,6 +91,8 @@ fn more_mistakes_than_a_refusal_tells_get_the_fallback_for_all() {
     let answers = world.ask(rows).unwrap();
     assert_eq!(answers.len(), 1_201);
     assert!(answers.iter().all(|answer| answer.is_fallback));
+    let champion = champion(&world);
+    assert_eq!((champion.violations, champion.rows, champion.refused), (1_200, 1_201, 0));
 }
 
 #[test]
@@ -94,6 +101,8 @@ fn without_an_answer_the_caller_gets_the_first_reason_and_nothing_is_decided() {
     let world = World::new(bare);
     let refused = refusal(world.ask(vec![renamed(1)]));
     assert_eq!(refused.kind, Kind::ContractViolation);
+    let counts = champion(&world);
+    assert_eq!((counts.violations, counts.rows, counts.refused), (1, 0, 1));
     let mut odd = renamed(2);
     odd["customer_id"] = json!({"id": 2});
     world.publish(sparing(Mode::Unowned));
