@@ -64,6 +64,17 @@ def test_every_page_fits_a_phone_and_has_no_foreign_parts(applied, browser, path
     assert width <= 390, f"{path} is {width} pixels wide on a phone of 390"
 
 
+@pytest.mark.parametrize("path", ["/nowhere?a=1", "/projects/calls/nowhere", "/experiment/%3Cb%3E"])
+def test_a_wrong_address_is_a_page(server, page, path):
+    open_page(page, server, path, status=404)
+    assert f"There is no page at {path.split('?')[0]}" in text(page)
+    page.get_by_role("link", name="To the portfolio").click()
+    page.wait_for_url(f"{server.url}/")
+    # A program is told in its own way.
+    got = server.request("GET", path)
+    assert got.status == 404 and got.headers["content-type"].startswith("application/problem+json")
+
+
 def test_login_logout_and_the_door(server, people, page):
     people.add("tom", "admin")
     page.goto(server.url + "/")

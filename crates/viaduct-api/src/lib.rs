@@ -21,7 +21,7 @@ mod scoring;
 mod trace;
 pub use lane::{Grpc, grpc};
 pub use native::metrics_page;
-pub use router::{grpc_router, router, rows};
+pub use router::{Pages, grpc_router, router, rows};
 
 #[cfg(test)]
 mod serving_tests;

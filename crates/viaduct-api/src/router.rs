@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use axum::{Json, Router};
 use serde_json::Value;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use viaduct_app::App;
 use viaduct_base::{Kind, Refusal, RequestId, Timestamp};
@@ -43,18 +44,22 @@ pub fn rows() -> Vec<Row> {
     routes(Arc::default()).finish().1
 }
 
-/// The API beside the pages, which bring their own guarded routes and the rows of them, and beside
-/// `grpc`, whose services are among the pages' routes too.
-pub fn router(
-    app: App,
-    hosts: AllowedHosts,
-    pages: Router<App>,
-    page_rows: Vec<Row>,
-    grpc: Grpc,
-) -> Router {
-    let rows: Vec<Row> = rows().into_iter().chain(page_rows).collect();
+/// The pages, which stand beside the API.
+#[derive(Default)]
+pub struct Pages {
+    /// Guarded routes; services of gRPC may be among them.
+    pub routes: Router<App>,
+    /// The rows of the pages.
+    pub rows: Vec<Row>,
+    /// What a person sees at an address where nothing is.
+    pub lost: Option<MethodRouter<App>>,
+}
+
+/// The API beside the pages, and beside `grpc`, whose services are among the pages' routes too.
+pub fn router(app: App, hosts: AllowedHosts, pages: Pages, grpc: Grpc) -> Router {
+    let rows: Vec<Row> = rows().into_iter().chain(pages.rows).collect();
     let api = routes(Arc::new(openapi::document(&rows))).finish().0;
-    let answering = guarded(api.merge(pages), app.clone(), hosts.clone());
+    let answering = guarded(api.merge(pages.routes), pages.lost, app.clone(), hosts.clone());
     // Why around it all: a request is routed by its path as it came, so the prefix goes first.
     let unprefixed = ServiceBuilder::new().map_request(mlflow::ui::unprefix).service(answering);
     Router::new().fallback_service(Lane::new(app, hosts, grpc, unprefixed))
@@ -62,7 +67,7 @@ pub fn router(
 
 /// The services of gRPC alone: `services` are their routes.
 pub fn grpc_router(app: App, hosts: AllowedHosts, services: Router<App>, grpc: Grpc) -> Router {
-    let answering = guarded(services, app.clone(), hosts.clone());
+    let answering = guarded(services, None, app.clone(), hosts.clone());
     Router::new().fallback_service(Lane::new(app, hosts, grpc, answering))
 }
 
@@ -71,10 +76,16 @@ pub fn grpc_router(app: App, hosts: AllowedHosts, services: Router<App>, grpc: G
 /// Order, outermost first: a span is begun where requests are traced, panics are caught, Host and
 /// Origin are checked, the caller is authenticated, the operation's row of the authorisation table
 /// is checked, the handler runs. [`Lane`] says the same for a prediction.
-fn guarded(routes: Router<App>, app: App, hosts: AllowedHosts) -> Router {
+fn guarded(
+    routes: Router<App>,
+    lost: Option<MethodRouter<App>>,
+    app: App,
+    hosts: AllowedHosts,
+) -> Router {
     let telemetry = app.telemetry().cloned();
+    let lost = lost.map(|lost| lost.with_state::<()>(app.clone()));
     let routes = routes
-        .fallback(fallback)
+        .fallback(move |request: Request| fallback(lost.clone(), request))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(mlflow::workspaces::refuse_named))
@@ -110,8 +121,24 @@ pub(crate) fn name(response: &mut Response, id: &RequestId) {
     }
 }
 
-async fn fallback(uri: Uri) -> Response {
-    let path = uri.path();
+async fn fallback(lost: Option<MethodRouter>, request: Request) -> Response {
+    match lost {
+        Some(lost) if is_visit(&request) => lost.oneshot(request).await.into_response(),
+        _ => nothing_at(request.uri().path()),
+    }
+}
+
+/// Whether a browser asks for a page: programs do not say that they want HTML.
+fn is_visit(request: &Request) -> bool {
+    let path = request.uri().path();
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    request.method() == Method::GET
+        && accepted.is_some_and(|accepted| accepted.contains("text/html"))
+        && !path.starts_with("/api/")
+        && !mlflow::speaks(path)
+}
+
+fn nothing_at(path: &str) -> Response {
     if mlflow::speaks(path) {
         return mlflow::unknown_endpoint(path);
     }
@@ -123,7 +150,7 @@ async fn fallback(uri: Uri) -> Response {
     problem::refusal_response(path, &Refusal::new(Kind::NotFound, detail))
 }
 
-async fn method_not_allowed(method: axum::http::Method, uri: Uri) -> Response {
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("`{}` does not answer {method}", uri.path());
     problem::refusal_response(uri.path(), &Refusal::new(Kind::MethodNotAllowed, detail))
 }

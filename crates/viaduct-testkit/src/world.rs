@@ -14,8 +14,8 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
-use viaduct_api::Grpc;
 use viaduct_api::guard::AllowedHosts;
+use viaduct_api::{Grpc, Pages};
 use viaduct_app::gate::{Ground, current_subjects};
 use viaduct_app::project::load;
 use viaduct_app::{App, Parts, Settings};
@@ -149,13 +149,8 @@ impl World {
             stop
         });
         let hosts = AllowedHosts::new("127.0.0.1", &[]);
-        let router = viaduct_api::router(
-            app.clone(),
-            hosts,
-            Router::new(),
-            Vec::new(),
-            Grpc::new(Router::new()),
-        );
+        let grpc = Grpc::new(Router::new());
+        let router = viaduct_api::router(app.clone(), hosts, Pages::default(), grpc);
         Self { app, clock, router, tokens: Mutex::default(), stop, dir }
     }
 

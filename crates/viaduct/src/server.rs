@@ -106,11 +106,15 @@ fn router(app: App, config: &Config, address: SocketAddr) -> Router {
         operation: row.operation,
         doc: doc("pages", "").gives("text/html"),
     });
-    let pages = pages.merge(grpc_services(&app));
+    let pages = viaduct_api::Pages {
+        routes: pages.merge(grpc_services(&app)),
+        rows: rows.collect(),
+        lost: Some(viaduct_ui::routes::lost()),
+    };
     let (tell, mlflow_pages) = Pages::new();
     mlflow_ui::search(config.mlflow_ui.clone(), tell);
     let grpc = viaduct_api::grpc(viaduct_grpc::short(&app));
-    viaduct_api::router(app, hosts, pages, rows.collect(), grpc).layer(Extension(mlflow_pages))
+    viaduct_api::router(app, hosts, pages, grpc).layer(Extension(mlflow_pages))
 }
 
 /// The port of gRPC alone; the same services are on the main port too.

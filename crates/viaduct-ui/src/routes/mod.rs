@@ -33,9 +33,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use viaduct_app::App;
-use viaduct_base::Error;
+use viaduct_base::{Error, Kind, Refusal};
 use viaduct_domain::permission::Operation;
 
 use answer::Answer;
@@ -95,6 +95,18 @@ pub fn router() -> (Router<App>, Vec<PageRow>) {
         .get("/api", Operation::ReadOpenApi, api::show)
         .get("/static/{file}", Operation::ReadAsset, asset::show);
     (pages.router, pages.rows)
+}
+
+/// The page at an address where nothing is; open to everybody, as it says nothing.
+pub fn lost() -> MethodRouter<App> {
+    get(|State(app): State<App>, request: Request| async move {
+        let handler = |visit: Arc<Visit>| async move {
+            let path = visit.target.split('?').next().unwrap_or_default();
+            let detail = format!("There is no page at `{path}`.");
+            Err(Refusal::new(Kind::NotFound, detail).into())
+        };
+        serve::serve(app, Operation::Login, request, handler).await
+    })
 }
 
 /// Routes under construction.
