@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use viaduct_base::{ConsumerId, Digest, Kind, Refusal, Timestamp, nearest};
 use viaduct_decisions::{Flag, Way};
@@ -110,6 +111,22 @@ impl Endpoint {
         // What was published may name a version that could not be put in service.
         let model = self.spec.model.clone();
         Self::new(EndpointSnapshot { model, ..spec }, slots, &lasting, Some(self), now)
+    }
+
+    /// When a run that begins now is stopped. Why the endpoint's own limit and not a caller's: a
+    /// model that is stopped has failed, and no caller may make a good one fail.
+    pub(crate) fn longest(&self, now: Instant) -> Option<Instant> {
+        let longest = u64::from(self.spec.limits.deadline_ms);
+        now.checked_add(Duration::from_millis(longest)).filter(|_| longest > 0)
+    }
+
+    /// What its consumers with a quota used.
+    pub(crate) fn with_quota(&self) -> HashMap<ConsumerId, Arc<Limiter>> {
+        let limited = self.keys.values().filter_map(|(place, limiter)| {
+            let consumer = self.spec.consumers.get(*place)?;
+            consumer.quota_per_day.is_some().then(|| (consumer.id, Arc::clone(limiter)))
+        });
+        limited.collect()
     }
 
     pub(crate) fn problem(&self) -> Option<Problem> {

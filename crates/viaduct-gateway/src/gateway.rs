@@ -97,6 +97,7 @@ impl Gateway {
             Some(mut snapshot) => gateway.put_in_service(&mut gateway.publishing(), &mut snapshot),
             None => Vec::new(),
         };
+        gateway.count_used();
         Ok((gateway, problems))
     }
 

@@ -30,6 +30,7 @@ mod onlookers;
 mod place;
 mod predict;
 mod publish;
+mod quota;
 mod remote;
 mod remote_tensors;
 mod replay;

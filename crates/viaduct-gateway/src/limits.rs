@@ -44,9 +44,23 @@ impl Drop for Permit {
 /// How many requests of an endpoint are inside.
 pub(crate) type Inside = AtomicU32;
 
-/// What one consumer used; lives on when a new snapshot comes, and begins again with the process.
+/// The day of a moment, in days since 1970 (UTC), and when it began.
+pub(crate) fn day(now: Timestamp) -> (u64, Timestamp) {
+    let day = u64::try_from(now.as_micros() / 1_000_000).unwrap_or_default() / DAY_S;
+    (day, Timestamp::from_micros((day * DAY_S * 1_000_000) as i64))
+}
+
+/// What one consumer used; lives on when a new snapshot comes. The bucket begins full with the
+/// process, the day's rows where the log says.
 #[derive(Debug, Default)]
-pub(crate) struct Limiter(Mutex<Option<Used>>);
+pub(crate) struct Limiter(Mutex<Account>);
+
+#[derive(Debug, Default)]
+struct Account {
+    used: Option<Used>,
+    /// Rows of a day that were used before the process began.
+    before: (u64, u64),
+}
 
 #[derive(Debug)]
 struct Used {
@@ -57,6 +71,12 @@ struct Used {
 }
 
 impl Limiter {
+    /// Rows of a day that were used before the process began.
+    pub(crate) fn used_before(&self, day: u64, rows: u64) {
+        let mut account = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        account.before = (day, rows);
+    }
+
     /// Takes `rows` from the consumer's bucket and from its day, both or neither.
     ///
     /// Why the machine's clock: a simulated one jumps, and a machine's capacity does not.
@@ -71,22 +91,23 @@ impl Limiter {
             return Ok(());
         }
         let seconds = u64::try_from(wall.as_micros() / 1_000_000).unwrap_or_default();
-        let day = seconds / DAY_S;
+        let (day, _) = day(wall);
         let rate = consumer.rate_per_second.filter(|rate| rate.is_finite() && *rate >= 0.0);
         let burst = rate.map(|rate| match consumer.burst {
             Some(burst) => f64::from(burst),
             None => rate.max(1.0),
         });
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut account = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if account.before.0 == day { account.before.1 } else { 0 };
         let fresh = || Used { tokens: burst.unwrap_or_default(), at: now, day, rows: 0 };
-        let used = used.get_or_insert_with(fresh);
+        let used = account.used.get_or_insert_with(fresh);
         if used.day != day {
             (used.day, used.rows) = (day, 0);
         }
         if let Some(quota) = consumer.quota_per_day
-            && used.rows + rows > quota
+            && before + used.rows + rows > quota
         {
-            let left = quota.saturating_sub(used.rows);
+            let left = quota.saturating_sub(before + used.rows);
             let detail = format!(
                 "consumer `{}` has a quota of {quota} rows a day, and {left} are left today: the \
                  request has {rows}",
@@ -171,6 +192,22 @@ mod tests {
         assert_eq!((refused.kind, refused.retry_after_s), (Kind::QuotaUsed, Some(60)));
         assert!(refused.detail.contains("2 are left"), "{}", refused.detail);
         assert!(take(2, "2026-03-01T23:59:30Z").is_ok());
+        assert!(take(10, "2026-03-02T00:00:00Z").is_ok());
+    }
+
+    #[test]
+    fn what_was_used_before_counts_on_its_day_alone() {
+        let limiter = Limiter::default();
+        let app = consumer(None, None, Some(10));
+        let take =
+            |rows, wall: &str| limiter.take(&app, rows, Instant::now(), wall.parse().unwrap());
+        let (today, midnight) = day("2026-03-01T23:00:00Z".parse().unwrap());
+        assert_eq!(midnight, "2026-03-01T00:00:00Z".parse().unwrap());
+        assert!(take(3, "2026-03-01T23:00:00Z").is_ok());
+        limiter.used_before(today, 5);
+        let refused = take(3, "2026-03-01T23:30:00Z").unwrap_err();
+        assert!(refused.detail.contains("2 are left"), "{}", refused.detail);
+        assert!(take(2, "2026-03-01T23:30:00Z").is_ok());
         assert!(take(10, "2026-03-02T00:00:00Z").is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use serde_json::Value;
 use viaduct_base::{Kind, Refusal};
@@ -190,8 +191,12 @@ impl Slot {
         refusal
     }
 
-    /// Asks it.
-    pub(crate) fn ask(&self, columns: &Columns) -> Result<Outputs, Unanswered> {
+    /// Asks it; a file's run is stopped soon after `until`.
+    pub(crate) fn ask(
+        &self,
+        columns: &Columns,
+        until: Option<Instant>,
+    ) -> Result<Outputs, Unanswered> {
         if let Ok(Source::Remote(remote)) = &self.source {
             return match remote.ask(columns) {
                 Ok(outputs) => {
@@ -205,7 +210,7 @@ impl Slot {
             };
         }
         let model = self.get().map_err(Unanswered::Unready)?;
-        match model.predict_columns(columns) {
+        match model.predict_columns_until(columns, until) {
             Ok(outputs) if outputs.rows == columns.rows => Ok(outputs),
             Ok(outputs) => Err(Unanswered::Failed(format!(
                 "{} answers came back for {} rows",

@@ -194,7 +194,7 @@ fn look_on(log: &DecisionLog, copied: &Copied) {
     let Some(tally) = endpoint.tally(viaduct_domain::assign::Variant::Challenger) else { return };
     let count = copied.rows.len() as u64;
     let start = Instant::now();
-    let answer = slot.ask(&copied.columns);
+    let answer = slot.ask(&copied.columns, endpoint.longest(start));
     let took = start.elapsed();
     tally.latency.observe(took);
     counts::add(&tally.rows, count);

@@ -1,5 +1,7 @@
 //! The same answer again: a logged decision's inputs through a version of choice.
 
+use std::time::Instant;
+
 use viaduct_base::{Kind, Refusal};
 use viaduct_decisions::DecisionRow;
 use viaduct_domain::columns::Columns;
@@ -46,10 +48,11 @@ impl Gateway {
             let detail = format!("{name} cannot answer decision `{}`: {reason}", decision.id);
             Refusal::new(Kind::ModelNotServable, detail)
         };
-        let outputs = slot.ask(&columns).map_err(|error| match error {
-            Unanswered::Unready(refusal) => refusal,
-            Unanswered::Failed(detail) | Unanswered::Cell { detail, .. } => failed(detail),
-        })?;
+        let outputs =
+            slot.ask(&columns, found.longest(Instant::now())).map_err(|error| match error {
+                Unanswered::Unready(refusal) => refusal,
+                Unanswered::Failed(detail) | Unanswered::Cell { detail, .. } => failed(detail),
+            })?;
         Ok(outputs.row(0))
     }
 }

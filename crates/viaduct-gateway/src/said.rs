@@ -156,7 +156,7 @@ impl Said {
             return Ok(());
         }
         let start = Instant::now();
-        let answer = slot.ask(&pick(columns, &rows));
+        let answer = slot.ask(&pick(columns, &rows), endpoint.longest(start));
         let took = start.elapsed();
         endpoint.counters.model_duration.observe(took);
         let own = |row: &usize| match which {

@@ -113,6 +113,9 @@ pub enum PredictError {
         /// What the model takes.
         wanted: &'static str,
     },
+    /// It took longer than it may.
+    #[error("the model had no answer within the endpoint's `limits.deadline_ms` and was stopped")]
+    Stopped,
     /// The runtime failed while it computed.
     #[error("the model failed: {reason}")]
     Failed {

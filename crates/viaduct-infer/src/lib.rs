@@ -9,6 +9,7 @@
 mod bind;
 mod cache;
 mod classes;
+mod deadline;
 mod encode;
 mod error;
 mod library;

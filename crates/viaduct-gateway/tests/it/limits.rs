@@ -1,13 +1,14 @@
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use viaduct_base::{ConsumerId, Digest, Error, Kind, Secret};
+use viaduct_base::{ConsumerId, Digest, Error, Kind, Secret, Timestamp};
 use viaduct_gateway::{
     CallKey, ConsumerSnapshot, EndpointSnapshot, Mode, PredictCall, ServedModel, Snapshot,
 };
 
 use crate::python;
-use crate::world::{World, call, endpoint, lead, model};
+use crate::world::{World, call, endpoint, lead, model, open};
 
 fn consumer(number: u128, rate: Option<f64>, quota: Option<u64>) -> ConsumerSnapshot {
     ConsumerSnapshot {
@@ -53,6 +54,32 @@ fn each_consumer_has_a_rate_and_a_quota_of_its_own() {
     world.gateway.write_metrics(&mut text);
     let line = "viaduct_predict_requests_total{endpoint=\"term-deposit\",outcome=\"quota-used\"} 1";
     assert!(text.lines().any(|l| l == line), "{text}");
+}
+
+#[test]
+fn a_restart_forgives_no_quota() {
+    let world = World::new(endpoint(Mode::Unowned));
+    // Quotas are days of the machine's clock, so decisions have to be of today.
+    world.clock.advance_to(Timestamp::from_system());
+    let consumers = vec![consumer(2, None, Some(25)), consumer(3, None, Some(25))];
+    world.publish(EndpointSnapshot { consumers, open: false, ..endpoint(Mode::Unowned) });
+    assert!(ask(&world, 2, 20).is_ok());
+    let World { dir, gateway, clock } = world;
+    drop(gateway);
+    let gateway = open(dir.path(), &clock);
+    let world = World { dir, gateway, clock };
+    let begun = Instant::now();
+    let refused = loop {
+        // A request that is larger than the whole quota is refused, and says what is left.
+        let refused = ask(&world, 2, 26).unwrap_err();
+        if !refused.detail.contains("25 are left") || begun.elapsed() > Duration::from_secs(10) {
+            break refused;
+        }
+    };
+    assert!(refused.detail.contains("and 5 are left"), "{}", refused.detail);
+    assert!(ask(&world, 2, 5).is_ok());
+    assert_eq!(ask(&world, 2, 1).unwrap_err().kind, Kind::QuotaUsed);
+    assert!(ask(&world, 3, 25).is_ok(), "the neighbour has its own");
 }
 
 #[test]
@@ -116,4 +143,31 @@ fn a_request_is_as_large_as_the_endpoint_says() {
     let Err(Error::Refused(refused)) = world.ask((0..4).map(lead).collect()) else { panic!() };
     assert!(refused.detail.contains("at most 3"), "{}", refused.detail);
     assert!(world.ask(vec![json!({"age": 1})]).is_err());
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_stopped_and_the_next_one_is_not() {
+    let long = ServedModel { onnx: python::model("long.onnx"), ..model() };
+    let mut spec = EndpointSnapshot { model: Some(long), rule: None, ..endpoint(Mode::Unowned) };
+    spec.limits.deadline_ms = 0;
+    let world = World::new(spec.clone());
+    let took = |world: &World| {
+        let begun = Instant::now();
+        let answer = world.ask(vec![lead(1)]);
+        (answer, begun.elapsed())
+    };
+    let (answer, whole) = took(&world);
+    let whole_answer = answer.unwrap().remove(0).output;
+    spec.limits.deadline_ms = 50;
+    world.publish(spec.clone());
+    let (answer, stopped) = took(&world);
+    let refused = crate::world::refusal(answer);
+    assert_eq!(refused.kind, Kind::DeadlinePassed, "{}", refused.detail);
+    assert!(stopped < whole / 2, "stopped after {stopped:?} of {whole:?}");
+    // The same sessions go on: nothing of the stop is left in them.
+    spec.limits.deadline_ms = 0;
+    world.publish(spec);
+    for _ in 0..2 {
+        assert_eq!(world.ask(vec![lead(1)]).unwrap().remove(0).output, whole_answer);
+    }
 }

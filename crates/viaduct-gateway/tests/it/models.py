@@ -78,20 +78,21 @@ write(
     ],
     [("table", np.arange(50, dtype=np.float32))],
 )
-# A product of large matrices that depends on the input.
+# Products of large matrices that depend on the input: a tenth of a second, and some seconds.
 size = 700
-chain = [node("ReduceSum", ["age"], ["sum"], keepdims=0), node("Add", ["big", "sum"], ["m0"])]
-chain += [node("MatMul", [f"m{n}", "big"], [f"m{n + 1}"]) for n in range(8)]
-chain += [
-    node("ReduceMean", ["m8"], ["mean"], keepdims=0),
-    node("Mul", ["mean", "zero"], ["nothing"]),
-    node("Add", ["age", "nothing"], ["value"]),
-]
-write(
-    "slow",
-    chain,
-    [
-        ("big", np.full((size, size), 1e-3, dtype=np.float32)),
-        ("zero", np.array([0], dtype=np.float32)),
-    ],
-)
+for name, products in (("slow", 8), ("long", 160)):
+    chain = [node("ReduceSum", ["age"], ["sum"], keepdims=0), node("Add", ["big", "sum"], ["m0"])]
+    chain += [node("MatMul", [f"m{n}", "big"], [f"m{n + 1}"]) for n in range(products)]
+    chain += [
+        node("ReduceMean", [f"m{products}"], ["mean"], keepdims=0),
+        node("Mul", ["mean", "zero"], ["nothing"]),
+        node("Add", ["age", "nothing"], ["value"]),
+    ]
+    write(
+        name,
+        chain,
+        [
+            ("big", np.full((size, size), 1e-3, dtype=np.float32)),
+            ("zero", np.array([0], dtype=np.float32)),
+        ],
+    )
